@@ -1,0 +1,33 @@
+/** The registry: one line per component, sorted by kind and id. A component's code is loaded when a config names it. */
+import type { AnyDefinition, ComponentKind } from '../core/component.ts';
+
+export interface RegistryEntry {
+  readonly kind: ComponentKind;
+  readonly id: string;
+  readonly aliases: readonly string[];
+  /** The component's index.ts. */
+  readonly load: () => Promise<{ default: AnyDefinition }>;
+}
+
+const entry = (kind: ComponentKind, id: string, aliases: readonly string[], load: RegistryEntry['load']): RegistryEntry => ({
+  kind,
+  id,
+  aliases,
+  load,
+});
+
+export const registry: readonly RegistryEntry[] = [
+  entry('receiver', 'file_log', ['filelog'], () => import('./receivers/file_log/index.ts')),
+  entry('receiver', 'otlp', [], () => import('./receivers/otlp/index.ts')),
+  entry('processor', 'batch', [], () => import('./processors/batch/index.ts')),
+  entry('processor', 'memory_limiter', [], () => import('./processors/memory_limiter/index.ts')),
+  entry('exporter', 'debug', [], () => import('./exporters/debug/index.ts')),
+  entry('exporter', 'nop', [], () => import('./exporters/nop/index.ts')),
+  entry('exporter', 'otlp_http', ['otlphttp'], () => import('./exporters/otlp_http/index.ts')),
+  entry('extension', 'file_storage', [], () => import('./extensions/file_storage/index.ts')),
+  entry('extension', 'health_check', [], () => import('./extensions/health_check/index.ts')),
+];
+
+/** By type as a user writes it, old spelling or new. */
+export const findComponent = (kind: ComponentKind, type: string): RegistryEntry | undefined =>
+  registry.find((e) => e.kind === kind && (e.id === type || e.aliases.includes(type)));
