@@ -8,8 +8,8 @@ import * as z from 'zod';
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
-  'µs': 1e-3,
-  'μs': 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
   ms: 1,
   s: 1000,
   m: 60_000,
@@ -96,7 +96,13 @@ export const stringList = () =>
 export const section = <S extends z.ZodType>(schema: S) => z.preprocess((v) => (v === null ? {} : v), schema);
 
 export const describe = (v: unknown): string =>
-  v === null ? 'null' : Array.isArray(v) ? 'a list' : typeof v === 'object' ? 'a map' : `${typeof v} ${JSON.stringify(v)}`;
+  v === null
+    ? 'null'
+    : Array.isArray(v)
+      ? 'a list'
+      : typeof v === 'object'
+        ? 'a map'
+        : `${typeof v} ${JSON.stringify(v)}`;
 
 const tlsCommon = {
   ca_file: z.string().default('').describe('Path of the CA certificate (PEM); empty: the system pool'),
@@ -135,13 +141,16 @@ export const headers = () =>
   z
     .union([
       z.record(z.string(), z.string()),
-      z.array(z.strictObject({ name: z.string(), value: z.string() })).transform((list) => Object.fromEntries(list.map((h) => [h.name, h.value]))),
+      z
+        .array(z.strictObject({ name: z.string(), value: z.string() }))
+        .transform((list) => Object.fromEntries(list.map((h) => [h.name, h.value]))),
     ])
     .default({})
     .describe('Extra request headers')
     .meta({ secret: true });
 
-export const auth = () => z.strictObject({ authenticator: z.string().describe('Id of an authenticator extension') }).optional();
+export const auth = () =>
+  z.strictObject({ authenticator: z.string().describe('Id of an authenticator extension') }).optional();
 
 export const retryOnFailure = (initialInterval = '5s', enabled = true) =>
   section(
@@ -152,13 +161,235 @@ export const retryOnFailure = (initialInterval = '5s', enabled = true) =>
         randomization_factor: z.number().min(0).max(1).default(0.5).describe('Jitter: 0.5 is ±50 %'),
         multiplier: z.number().default(1.5).describe('Growth of the wait'),
         max_interval: duration().prefault('30s').describe('Longest wait (before jitter)'),
-        max_elapsed_time: duration().prefault('5m').describe('Give up after this long; 0: never. Data of sources that can wait (files) is never given up'),
+        max_elapsed_time: duration()
+          .prefault('5m')
+          .describe('Give up after this long; 0: never. Data of sources that can wait (files) is never given up'),
       })
       .superRefine((c, ctx) => {
         if (c.max_elapsed_time > 0 && c.max_elapsed_time < c.initial_interval)
-          ctx.addIssue({ code: 'custom', path: ['max_elapsed_time'], message: `'max_elapsed_time' must not be less than 'initial_interval'` });
+          ctx.addIssue({
+            code: 'custom',
+            path: ['max_elapsed_time'],
+            message: `'max_elapsed_time' must not be less than 'initial_interval'`,
+          });
         if (c.max_elapsed_time > 0 && c.max_elapsed_time < c.max_interval)
-          ctx.addIssue({ code: 'custom', path: ['max_elapsed_time'], message: `'max_elapsed_time' must not be less than 'max_interval'` });
+          ctx.addIssue({
+            code: 'custom',
+            path: ['max_elapsed_time'],
+            message: `'max_elapsed_time' must not be less than 'max_interval'`,
+          });
       }),
   ).prefault({});
 export type RetryConfig = z.output<ReturnType<typeof retryOnFailure>>;
+
+/** The keys of every HTTP server (confighttp); spread into a component's strictObject. */
+export const httpServerShape = (endpoint: string) => ({
+  endpoint: z.string().default(endpoint).describe('Address and port to listen on'),
+  transport: z
+    .enum(['tcp', 'tcp4', 'tcp6', 'unix'])
+    .default('tcp')
+    .describe('Kind of socket; unix takes a path as endpoint'),
+  tls: section(tlsServer()).optional().describe('Serve HTTPS'),
+  auth: z
+    .strictObject({ authenticator: z.string(), request_params: z.array(z.string()).default([]) })
+    .optional()
+    .describe('Id of an authenticator extension'),
+  cors: section(
+    z.strictObject({
+      allowed_origins: z
+        .array(z.string())
+        .default([])
+        .describe('Origins that may call, `*` as wildcard; CORS is off without any'),
+      allowed_headers: z.array(z.string()).default([]).describe('Request headers allowed besides the simple ones'),
+      exposed_headers: z.array(z.string()).default([]).describe('Answer headers that scripts may read'),
+      max_age: z.int().min(0).default(0).describe('Seconds for which browsers may remember a preflight'),
+    }),
+  )
+    .optional()
+    .describe('Cross-origin requests of browsers'),
+  max_request_body_size: z
+    .int()
+    .default(20 * 1024 * 1024)
+    .transform((n) => (n <= 0 ? 20 * 1024 * 1024 : n))
+    .describe('Bytes; applied to the compressed and to the decompressed body'),
+  include_metadata: z.boolean().default(false).describe('Hand request headers to processors as client metadata'),
+  response_headers: headers().describe('Headers added to every answer'),
+  compression_algorithms: z
+    .array(z.string())
+    .default(['', 'gzip', 'zstd', 'zlib', 'snappy', 'deflate', 'lz4', 'x-snappy-framed'])
+    .describe('Content encodings that are accepted'),
+  read_timeout: duration().prefault(0).describe('Longest time for one request to arrive; 0: 5m'),
+  read_header_timeout: duration().prefault(0).describe('Longest time for the headers to arrive; 0: 1m'),
+  write_timeout: duration().prefault(0).describe('Longest silence while an answer is written; 0: none'),
+  keepalive: section(
+    z.strictObject({
+      enabled: z.boolean().default(true),
+      idle_timeout: duration().prefault('1m').describe('How long an idle connection is kept'),
+    }),
+  ).optional(),
+  idle_timeout: duration().optional().describe('Deprecated: keepalive.idle_timeout'),
+  keep_alives_enabled: z.boolean().optional().describe('Deprecated: keepalive.enabled'),
+  middlewares: z.array(z.unknown()).max(0, { error: 'middlewares are not supported' }).default([]),
+});
+export const httpServer = (endpoint: string) => z.strictObject(httpServerShape(endpoint));
+export type HttpServerConfig = z.output<ReturnType<typeof httpServer>>;
+
+/** For keys of otelcol that parse there and cannot work here: absent or at the value that changes nothing. */
+const unsupported = (key: string) =>
+  z
+    .unknown()
+    .refine((v) => v === undefined || v === null || v === false || (Array.isArray(v) && v.length === 0), {
+      error: `'${key}' is not supported`,
+    })
+    .optional();
+
+export const COMPRESSIONS = [
+  'none',
+  '',
+  'gzip',
+  'zstd',
+  'zlib',
+  'deflate',
+  'snappy',
+  'x-snappy-framed',
+  'lz4',
+] as const;
+
+/** The keys of every HTTP client (confighttp); spread into a component's strictObject. */
+export const httpClientShape = (timeout: string, compression: (typeof COMPRESSIONS)[number]) => ({
+  endpoint: z.string().default('').describe('URL of the destination'),
+  tls: section(tlsClient()).prefault({}).describe('Certificates; used when the URL is https'),
+  headers: headers(),
+  auth: auth(),
+  compression: z
+    .enum(COMPRESSIONS, { error: (issue) => `unsupported compression type ${JSON.stringify(issue.input)}` })
+    .refine((c): boolean => c !== 'x-snappy-framed' && c !== 'lz4', {
+      error: 'compression lz4 and x-snappy-framed are not supported; use gzip, zstd, zlib, deflate, snappy or none',
+    })
+    .default(compression)
+    .describe('How bodies are packed'),
+  compression_params: section(
+    z.strictObject({ level: z.int().optional().describe('gzip, zlib, deflate: -2 to 9; zstd: any') }),
+  ).prefault({}),
+  timeout: duration().prefault(timeout).describe('Longest time for one attempt, the answer included; 0: none'),
+  proxy_url: z
+    .string()
+    .default('')
+    .describe('Proxy for all requests; else HTTP_PROXY, HTTPS_PROXY and NO_PROXY decide'),
+  read_buffer_size: z.int().default(0).describe('Accepted for compatibility, no effect'),
+  write_buffer_size: z.int().default(524_288).describe('Accepted for compatibility, no effect'),
+  max_conns_per_host: z.int().min(0).default(0).describe('Most connections at a time; 0: no limit'),
+  keepalive: section(
+    z.strictObject({
+      enabled: z.boolean().default(true),
+      idle_conn_timeout: duration().prefault('90s').describe('How long an idle connection is kept'),
+      max_idle_conns: z.int().min(0).default(100),
+      max_idle_conns_per_host: z.int().min(0).default(0),
+    }),
+  ).optional(),
+  idle_conn_timeout: duration().optional().describe('Deprecated: keepalive.idle_conn_timeout'),
+  max_idle_conns: z.int().optional().describe('Deprecated: keepalive.max_idle_conns'),
+  max_idle_conns_per_host: z.int().optional().describe('Deprecated: keepalive.max_idle_conns_per_host'),
+  disable_keep_alives: z.boolean().optional().describe('Deprecated: keepalive.enabled'),
+  http2_read_idle_timeout: duration().prefault(0).describe('Accepted for compatibility: requests go over HTTP/1.1'),
+  http2_ping_timeout: duration().prefault(0).describe('Accepted for compatibility: requests go over HTTP/1.1'),
+  force_attempt_http2: z.boolean().default(true).describe('Accepted for compatibility: requests go over HTTP/1.1'),
+  cookies: unsupported('cookies'),
+  middlewares: unsupported('middlewares'),
+});
+export const httpClient = (timeout = '30s', compression: (typeof COMPRESSIONS)[number] = '') =>
+  z.strictObject(httpClientShape(timeout, compression)).superRefine(checkHttpClient);
+export type HttpClientConfig = z.output<z.ZodObject<ReturnType<typeof httpClientShape>>>;
+
+interface Issues {
+  addIssue(issue: { code: 'custom'; path: (string | number)[]; message: string }): void;
+}
+
+/** What one key of an HTTP client cannot say alone; for components that spread httpClientShape. */
+export function checkHttpClient(c: HttpClientConfig, ctx: Issues): void {
+  const flat = ['idle_conn_timeout', 'max_idle_conns', 'max_idle_conns_per_host', 'disable_keep_alives'] as const;
+  const mixed = c.keepalive && flat.find((k) => c[k] !== undefined);
+  if (mixed)
+    ctx.addIssue({
+      code: 'custom',
+      path: [mixed],
+      message: `cannot use both 'keepalive' and the deprecated '${mixed}'`,
+    });
+  const level = c.compression_params.level;
+  if (level !== undefined) {
+    const ranged = c.compression === 'gzip' || c.compression === 'zlib' || c.compression === 'deflate';
+    if ((ranged && (level < -2 || level > 9)) || (!ranged && c.compression !== 'zstd'))
+      ctx.addIssue({
+        code: 'custom',
+        path: ['compression_params', 'level'],
+        message: `unsupported parameters {Level:${level}} for compression type ${JSON.stringify(c.compression)}`,
+      });
+  }
+  if (c.proxy_url !== '' && !/^https?:\/\/./.test(c.proxy_url))
+    ctx.addIssue({ code: 'custom', path: ['proxy_url'], message: 'only http:// and https:// proxies are supported' });
+}
+
+const queueBatch = () =>
+  section(
+    z.strictObject({
+      flush_timeout: duration().prefault('200ms').describe('Send what is there after this long'),
+      sizer: z.enum(['items', 'bytes', 'requests']).optional().describe('Unit of min_size and max_size'),
+      min_size: z.int().min(0).default(8192).describe('Send when so much is there'),
+      max_size: z.int().min(0).default(0).describe('Never send more at once; 0: no limit'),
+      partition: section(
+        z.strictObject({
+          metadata_keys: z.array(z.string()).default([]).describe('Separate batches per value of this client metadata'),
+          cache_size: z.int().min(1).default(10_000),
+          idle_timeout: duration().prefault('90s'),
+        }),
+      ).prefault({}),
+    }),
+  );
+
+/** sending_queue of exporters. */
+export const sendingQueue = (enabled = true) =>
+  section(
+    z
+      .strictObject({
+        enabled: z.boolean().default(enabled).describe('Take data at once and send it in the background'),
+        num_consumers: z.int().default(10).describe('Requests in flight at a time'),
+        queue_size: z.int().default(1000).describe('Capacity, in units of sizer'),
+        sizer: z
+          .enum(['requests', 'items', 'bytes'])
+          .optional()
+          .describe('Unit of queue_size: requests (default), items or bytes'),
+        block_on_overflow: z
+          .boolean()
+          .default(false)
+          .describe('Wait for space instead of refusing; sources that can wait always wait'),
+        wait_for_result: z.boolean().default(false).describe('Hold the caller until the data is delivered'),
+        storage: z.string().nullish().describe('Id of a storage extension: the queue then survives restarts'),
+        batch: queueBatch().optional().describe('Merge requests before sending'),
+      })
+      .superRefine((c, ctx) => {
+        if (!c.enabled) return;
+        const issue = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
+        if (c.num_consumers <= 0) issue(['num_consumers'], '`num_consumers` must be positive');
+        if (c.queue_size <= 0) issue(['queue_size'], '`queue_size` must be positive');
+        if (c.storage && c.wait_for_result)
+          issue(
+            ['wait_for_result'],
+            '`wait_for_result` is not supported with a persistent queue configured with `storage`',
+          );
+        if (!c.batch) return;
+        const sizer = c.batch.sizer ?? c.sizer ?? 'items';
+        if (sizer === 'requests')
+          issue(['batch', 'sizer'], '`batch` supports only `items` or `bytes` sizer, found "requests"');
+        if (c.batch.flush_timeout <= 0) issue(['batch', 'flush_timeout'], '`flush_timeout` must be positive');
+        if (c.batch.max_size > 0 && c.batch.max_size < c.batch.min_size)
+          issue(['batch', 'max_size'], '`max_size` must be greater or equal to `min_size`');
+        if (sizer === c.sizer && c.batch.min_size > c.queue_size)
+          issue(['batch', 'min_size'], '`min_size` must be less than or equal to `queue_size`');
+      })
+      .transform((c) => ({
+        ...c,
+        sizer: c.sizer ?? ('requests' as const),
+        batch: c.batch && { ...c.batch, sizer: (c.batch.sizer ?? c.sizer ?? 'items') as 'items' | 'bytes' },
+      })),
+  ).prefault({});
+export type QueueConfig = z.output<ReturnType<typeof sendingQueue>>;
