@@ -109,7 +109,7 @@ export async function runCases(
   return results;
 }
 
-const LINE = /^(ok {3}|FAIL) (\S+) \([\d.]+s\) ?(.*)$/;
+const LINE = /^(ok {2}|FAIL) (\S+) \([\d.]+s\) ?(.*)$/;
 
 async function golden(
   names: readonly string[],
