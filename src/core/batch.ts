@@ -84,7 +84,9 @@ export function makeBatch(signal: Signal, groups: readonly Group[], metadata?: B
     sizeBytes += g.items.length;
     for (const p of g.parts) if (p.ack.patient) patient = true;
   }
-  return metadata ? { signal, groups, count, sizeBytes, patient, metadata } : { signal, groups, count, sizeBytes, patient };
+  return metadata
+    ? { signal, groups, count, sizeBytes, patient, metadata }
+    : { signal, groups, count, sizeBytes, patient };
 }
 
 export function settleGroup(group: Group, outcome: Outcome): void {

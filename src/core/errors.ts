@@ -14,11 +14,14 @@ export interface Diagnostic {
 /** What is wrong with a configuration; collected, so that all problems are told at once. */
 export class ConfigError extends Error {
   readonly diagnostics: readonly Diagnostic[];
-  constructor(diagnostics: readonly Diagnostic[] | string, options?: ErrorOptions) {
+  /** What was being done, for the first line that is printed. */
+  readonly headline: string | undefined;
+  constructor(diagnostics: readonly Diagnostic[] | string, options?: ErrorOptions & { readonly headline?: string }) {
     const list = typeof diagnostics === 'string' ? [{ path: [], message: diagnostics }] : diagnostics;
     super(list.map((d) => d.message).join('\n'), options);
     this.name = 'ConfigError';
     this.diagnostics = list;
+    this.headline = options?.headline;
   }
 }
 

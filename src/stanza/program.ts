@@ -1,8 +1,8 @@
 /** What a receiver runs its records through: the operators of its configuration, compiled into one function. */
 import type { Outcome } from '../core/batch.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import type { Clock } from '../core/clock.ts';
 import type { ReadonlyValueMap, ValueMap } from '../wire/otlp.ts';
 import type { LogsSink } from './sink.ts';
 import type { Source } from './source.ts';

@@ -13,7 +13,10 @@ export interface Source {
   readonly ledger: Ledger;
   /** Offsets of bytes that operators hold back (partial lines, recombine); stored offsets stay below the lowest. */
   readonly holds: Holds;
-  /** What is being read now. The receiver opens and closes it; the sink tells it of every record. */
+  /**
+   * What is being read now; the sink tells it of every record. ALWAYS an open one: operators may emit what they held
+   * at any tick, so the receiver puts the next range here in the same step in which it closes one.
+   */
   range: Range;
   /** What a compiled program remembers about this source. */
   memo: unknown;
@@ -75,6 +78,7 @@ export class Range implements Ack {
 
   /** Announces records that settle() will be called for. */
   add(records: number): void {
+    if (this.#closed) throw new Error(`range [${this.from}, ${this.to}) is closed`);
     this.#pending += records;
     this.#ledger.read(records, 0);
   }

@@ -1,5 +1,13 @@
 /** LogRecord messages: decoded form and codec. The container fast path writes the same bytes without objects. */
-import { type ReadonlyValueMap, readAnyValue, readKeyValue, type Value, type ValueMap, writeAnyValue, writeAttributes } from './otlp.ts';
+import {
+  type ReadonlyValueMap,
+  readAnyValue,
+  readKeyValue,
+  type Value,
+  type ValueMap,
+  writeAnyValue,
+  writeAttributes,
+} from './otlp.ts';
 import { ProtoReader, type ProtoWriter } from './proto.ts';
 
 export interface LogRecord {
