@@ -65,8 +65,8 @@ const prometheus = () =>
     host: z.string().default('localhost').describe('Address to listen on'),
     port: z.int().min(0).max(65535).default(8888).describe('Port to listen on'),
     without_scope_info: z.boolean().default(true).describe('No otel_scope_* labels'),
-    without_type_suffix: z.boolean().default(true).describe('No _total'),
-    without_units: z.boolean().default(true).describe('No unit suffix'),
+    without_type_suffix: z.boolean().default(false).describe('No _total; true for the default reader'),
+    without_units: z.boolean().default(false).describe('No unit suffix; true for the default reader'),
     with_resource_constant_labels: section(labelFilter()).optional().describe('Resource attributes as labels'),
     translation_strategy: unsupported('names follow without_type_suffix and without_units'),
   });
@@ -127,7 +127,7 @@ const metrics = () =>
       readers: z
         .array(reader())
         .default([
-          { pull: { exporter: { prometheus: prometheus().parse({}) } } } as z.output<ReturnType<typeof reader>>,
+          { pull: { exporter: { prometheus: prometheus().parse({ without_type_suffix: true, without_units: true }) } } } as z.output<ReturnType<typeof reader>>,
         ])
         .describe('Where /metrics is served; a list replaces the default reader'),
       views: unsupported('all metrics of the level are served'),
