@@ -187,6 +187,7 @@ export class Graph {
   }
 
   async #startNode(node: Node, prefix: string): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
     try {
       await node.instance.start?.();
     } catch (error) {
@@ -213,7 +214,11 @@ export class Graph {
       const message = `failed to create "${c.id}" ${c.kind}${type}: ${messageOf(error)}`;
       if (error instanceof ConfigError)
         throw new ConfigError(
-          error.diagnostics.map((d) => ({ ...d, path: d.path.length ? d.path : [`${c.kind}s`, c.id], message: `failed to create "${c.id}" ${c.kind}${type}: ${d.message}` })),
+          error.diagnostics.map((d) => ({
+            ...d,
+            path: d.path.length ? d.path : [`${c.kind}s`, c.id],
+            message: `failed to create "${c.id}" ${c.kind}${type}: ${d.message}`,
+          })),
           { cause: error },
         );
       throw new Error(message, { cause: error });
@@ -238,14 +243,19 @@ export class Graph {
     if (known) return known.head;
     if (this.#building.has(p.id))
       throw new ConfigError([
-        { path: ['service', 'pipelines', p.id], message: `cycle detected: pipeline "${p.id}" feeds itself through connectors` },
+        {
+          path: ['service', 'pipelines', p.id],
+          message: `cycle detected: pipeline "${p.id}" feeds itself through connectors`,
+        },
       ]);
     this.#building.add(p.id);
     const { config } = this.#options;
     const consumers: Consumer[] = [];
     for (const id of p.exporters)
       consumers.push(
-        config.connectors.has(id) ? await this.#connector(id, p.signal) : this.#exporters.get(`${p.signal} ${id}`)!.instance,
+        config.connectors.has(id)
+          ? await this.#connector(id, p.signal)
+          : this.#exporters.get(`${p.signal} ${id}`)!.instance,
       );
     let next = this.#fanOut(consumers, p.id);
     const processors: Node[] = [];
@@ -255,7 +265,11 @@ export class Graph {
       checkSignal(c, definition.signals, p.signal);
       const labels = { processor: id, 'otel.signal': p.signal };
       const counted = this.#counted(next, PROCESSOR_INSTRUMENTS.outgoing, labels);
-      const context = { ...this.#context(c, { signal: p.signal, pipelineId: p.id }), signal: p.signal, pipelineId: p.id };
+      const context = {
+        ...this.#context(c, { signal: p.signal, pipelineId: p.id }),
+        signal: p.signal,
+        pipelineId: p.id,
+      };
       const instance = await this.#create(c, p.signal, () => definition.create(c.value, { ...context, next: counted }));
       processors.unshift({ id, kind: 'processor', instance });
       next = this.#counted(instance, PROCESSOR_INSTRUMENTS.incoming, labels);
@@ -293,7 +307,9 @@ export class Graph {
     const c = config.receivers.get(id)!;
     const definition = definitionOf(c, 'receiver');
     const outputs: Partial<Record<Signal, Consumer>> = {};
-    for (const signal of new Set(config.service.pipelines.filter((p) => p.receivers.includes(id)).map((p) => p.signal))) {
+    for (const signal of new Set(
+      config.service.pipelines.filter((p) => p.receivers.includes(id)).map((p) => p.signal),
+    )) {
       checkSignal(c, definition.signals, signal);
       const fed = config.service.pipelines.filter((p) => p.signal === signal && p.receivers.includes(id));
       outputs[signal] = this.#fanOut(

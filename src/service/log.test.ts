@@ -24,14 +24,17 @@ function collect(options: Partial<Parameters<typeof makeLogger>[0]> = {}) {
 
 test('console lines are time, level, caller, message and fields between tabs', () => {
   const { lines, log } = collect({ resource: { 'service.name': 'sluice' } });
-  log.from('receivers/otlp').with({ 'otelcol.component.id': 'otlp/a' }).warn('Careful', {
-    n: 5,
-    list: [1, 'x'],
-    big: 7n,
-    nested: { a: true },
-    missing: undefined,
-    map: new Map([['k', 0.5]]),
-  });
+  log
+    .from('receivers/otlp')
+    .with({ 'otelcol.component.id': 'otlp/a' })
+    .warn('Careful', {
+      n: 5,
+      list: [1, 'x'],
+      big: 7n,
+      nested: { a: true },
+      missing: undefined,
+      map: new Map([['k', 0.5]]),
+    });
   assert.deepEqual(lines, [
     `${stamp}\twarn\treceivers/otlp\tCareful\t{"resource": {"service.name": "sluice"}, "otelcol.component.id": "otlp/a", "n": 5, "list": [1, "x"], "big": 7, "nested": {"a": true}, "map": {"k": 0.5}}\n`,
   ]);

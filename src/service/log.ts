@@ -29,6 +29,8 @@ export interface ServiceLogger extends Logger {
 
 export interface ServiceLog {
   readonly logger: ServiceLogger;
+  /** For lines of which each one counts. */
+  readonly unsampled: ServiceLogger;
   close(): void;
 }
 
@@ -45,6 +47,7 @@ export function openLog(options: LogOptions): ServiceLog {
   };
   return {
     logger: makeLogger(options, write),
+    unsampled: makeLogger({ ...options, sampling: undefined }, write),
     close() {
       for (const fd of fds.values()) if (fd > 2) closeSync(fd);
       fds.clear();
