@@ -1,0 +1,58 @@
+/**
+ * `npm run build`: dist/, which is what ships: one bundle with a chunk per lazily loaded part, no dependencies but
+ * node itself. dist/bin/sluice starts it from any directory.
+ */
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+
+const ROOT = join(import.meta.dirname, '..');
+const DIST = join(ROOT, 'dist');
+
+/** yaml's build for node is CommonJS, which cannot be split or shaken; its other build is the same code as modules. */
+const yamlAsModules: Plugin = {
+  name: 'yaml-as-modules',
+  setup(b) {
+    b.onResolve({ filter: /^yaml$/ }, () => ({ path: join(ROOT, 'node_modules/yaml/browser/index.js') }));
+  },
+};
+
+rmSync(DIST, { recursive: true, force: true });
+const result = await build({
+  absWorkingDir: ROOT,
+  entryPoints: { main: 'src/cli/main.ts' },
+  outdir: DIST,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  chunkNames: 'chunks/[name]-[hash]',
+  external: ['node:*'],
+  plugins: [yamlAsModules],
+  loader: { '.html': 'text', '.css': 'text', '.svg': 'text' },
+  // Identifiers stay, so that stack traces of users can be read.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'external',
+  metafile: true,
+  logLevel: 'warning',
+});
+
+mkdirSync(join(DIST, 'bin'), { recursive: true });
+cpSync(join(ROOT, 'bin/sluice'), join(DIST, 'bin/sluice'));
+chmodSync(join(DIST, 'bin/sluice'), 0o755);
+for (const file of ['LICENSE', 'README.md', 'CHANGELOG.md']) cpSync(join(ROOT, file), join(DIST, file));
+const { name, version, description, license, type, bin, engines } = JSON.parse(
+  readFileSync(join(ROOT, 'package.json'), 'utf8'),
+);
+writeFileSync(
+  join(DIST, 'package.json'),
+  `${JSON.stringify({ name, version, description, license, type, bin, engines }, null, 2)}\n`,
+);
+
+const outputs = Object.entries(result.metafile.outputs).sort((a, b) => b[1].bytes - a[1].bytes);
+const kib = (bytes: number): string => `${(bytes / 1024).toFixed(1)} KiB`;
+const entry = outputs.find(([, o]) => o.entryPoint === 'src/cli/main.ts')!;
+const total = outputs.reduce((n, [, o]) => n + o.bytes, 0);
+console.log(`${relative(ROOT, DIST)}: ${kib(total)} in ${outputs.length} files, ${entry[0]} ${kib(entry[1].bytes)}`);
