@@ -127,7 +127,9 @@ const metrics = () =>
       readers: z
         .array(reader())
         .default([
-          { pull: { exporter: { prometheus: prometheus().parse({ without_type_suffix: true, without_units: true }) } } } as z.output<ReturnType<typeof reader>>,
+          {
+            pull: { exporter: { prometheus: prometheus().parse({ without_type_suffix: true, without_units: true }) } },
+          } as z.output<ReturnType<typeof reader>>,
         ])
         .describe('Where /metrics is served; a list replaces the default reader'),
       views: unsupported('all metrics of the level are served'),
