@@ -1,0 +1,94 @@
+/** The benchmarks: what each one feeds, and which figures it yields. Its collector configuration is cases/NAME/config.yaml. */
+import type { BodyKind } from './generate.ts';
+
+/** One measured figure of a case. */
+export interface Figure {
+  readonly key: string;
+  readonly label: string;
+  readonly unit: string;
+  /** Which direction is good: the ratio is told so that more than 1 is in our favour. */
+  readonly better: 'more' | 'less';
+}
+
+interface CommonCase {
+  readonly name: string;
+  readonly title: string;
+  readonly figures: readonly Figure[];
+  /** Not measured on the peer, and only run when asked for by name. */
+  readonly oursOnly?: boolean;
+  readonly onRequest?: boolean;
+}
+
+/** Reads `lines` as fast as it can. The peer gets a share of the lines so that a run stays within minutes. */
+export interface ThroughputCase extends CommonCase {
+  readonly kind: 'throughput';
+  readonly body: BodyKind;
+  readonly lines: number;
+  readonly peerShare: number;
+}
+
+/** Watches `files` files in which nothing happens. */
+export interface IdleCase extends CommonCase {
+  readonly kind: 'idle';
+  readonly files: number;
+  readonly settleSeconds: number;
+  readonly seconds: number;
+}
+
+/** Starts `starts` times. */
+export interface StartCase extends CommonCase {
+  readonly kind: 'start';
+  readonly starts: number;
+}
+
+export type BenchCase = ThroughputCase | IdleCase | StartCase;
+
+const THROUGHPUT: readonly Figure[] = [
+  { key: 'linesPerCpuSecond', label: 'lines per CPU-second', unit: '', better: 'more' },
+  { key: 'peakRssMb', label: 'peak RSS', unit: 'MB', better: 'less' },
+  { key: 'wireBytesPerLine', label: 'bytes on the wire per line', unit: 'B', better: 'less' },
+];
+
+const IDLE: readonly Figure[] = [
+  { key: 'cpuPercent', label: 'share of one core', unit: '%', better: 'less' },
+  { key: 'rssMb', label: 'RSS', unit: 'MB', better: 'less' },
+  { key: 'anonMb', label: 'anonymous RSS', unit: 'MB', better: 'less' },
+];
+
+const START: readonly Figure[] = [
+  { key: 'firstRecordMs', label: 'start to first record', unit: 'ms', better: 'less' },
+  { key: 'cpuMs', label: 'CPU time until then', unit: 'ms', better: 'less' },
+];
+
+const throughput = {
+  kind: 'throughput',
+  body: 'mixed',
+  lines: 1_000_000,
+  peerShare: 0.3,
+  figures: THROUGHPUT,
+} as const;
+
+export const CASES: readonly BenchCase[] = [
+  { ...throughput, name: 'logs', title: 'container logs, each with its defaults' },
+  { ...throughput, name: 'logs-gzip6', title: 'container logs, gzip level 6 for both', lines: 500_000, peerShare: 0.4 },
+  {
+    ...throughput,
+    name: 'logs-json',
+    title: 'container logs parsed as JSON',
+    body: 'json',
+    lines: 500_000,
+    peerShare: 0.4,
+  },
+  { ...throughput, name: 'logs-zstd', title: 'container logs, zstd', oursOnly: true },
+  {
+    kind: 'idle',
+    name: 'idle',
+    title: '1,000 files, nothing happens',
+    files: 1000,
+    settleSeconds: 10,
+    seconds: 30,
+    figures: IDLE,
+  },
+  { kind: 'start', name: 'start', title: 'start without batching', starts: 10, figures: START },
+  { kind: 'start', name: 'start-batch', title: 'start, batch timeout 200 ms', starts: 10, figures: START },
+];

@@ -1,0 +1,127 @@
+/** Medians, the table for people and for README.md, and results.json. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { type BenchCase, CASES, type Figure } from './cases.ts';
+import type { Figures } from './measure.ts';
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  readonly samples: readonly number[];
+}
+
+export interface Machine {
+  readonly cores: number;
+  readonly model: string;
+  readonly memoryGb: number;
+}
+
+/** The outcome of one case: figures by name, and the circumstances. */
+export interface CaseResult {
+  readonly sluice: Readonly<Record<string, Spread>>;
+  /** Absent when no peer was there to compare with. */
+  readonly otelcol?: Readonly<Record<string, Spread>>;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly machine: Machine;
+  /** Load average before each run, in order. */
+  readonly loads: readonly number[];
+  /** The machine was busy when the case started: take the figures with care. */
+  readonly busy: boolean;
+}
+
+export type Results = Readonly<Record<string, CaseResult>>;
+
+export function spread(samples: readonly number[]): Spread {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const median = sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return { median, min: sorted[0]!, max: sorted.at(-1)!, samples };
+}
+
+export function spreads(runs: readonly Figures[]): Record<string, Spread> {
+  const keys = Object.keys(runs[0] ?? {});
+  return Object.fromEntries(keys.map((key) => [key, spread(runs.map((r) => r[key] ?? Number.NaN))]));
+}
+
+/** How many times better ours is; undefined without a peer. */
+export function ratio(figure: Figure, result: CaseResult): number | undefined {
+  const ours = result.sluice[figure.key]?.median;
+  const theirs = result.otelcol?.[figure.key]?.median;
+  if (ours === undefined || theirs === undefined) return undefined;
+  return figure.better === 'more' ? ours / theirs : theirs / ours;
+}
+
+/** Three significant digits, thousands with commas. */
+export function number(n: number): string {
+  if (!Number.isFinite(n)) return '–';
+  if (n >= 1000) return Number(n.toPrecision(3)).toLocaleString('en-US');
+  return String(Number(n.toPrecision(3)));
+}
+
+const cell = (s: Spread | undefined, unit: string): string => {
+  if (!s) return '–';
+  const suffix = unit ? ` ${unit}` : '';
+  if (s.samples.length === 1) return number(s.median) + suffix;
+  return `${number(s.median)}${suffix} (${number(s.min)}–${number(s.max)})`;
+};
+
+/** As Markdown, cases in their own order. */
+export function table(results: Results): string {
+  const rows = [['case', 'figure', 'Sluice', 'otelcol', 'times better']];
+  for (const c of CASES) {
+    const result = results[c.name];
+    if (result) rows.push(...caseRows(c, result));
+  }
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((r) => r[i]!.length)));
+  const line = (r: readonly string[]): string => `| ${r.map((text, i) => text.padEnd(widths[i]!)).join(' | ')} |`;
+  return [line(rows[0]!), `|${widths.map((w) => '-'.repeat(w + 2)).join('|')}|`, ...rows.slice(1).map(line)].join('\n');
+}
+
+function caseRows(c: BenchCase, result: CaseResult): string[][] {
+  return c.figures.map((figure, i) => {
+    const better = ratio(figure, result);
+    return [
+      i === 0 ? `\`${c.name}\`: ${c.title}${result.busy ? ' (busy machine)' : ''}` : '',
+      figure.label,
+      cell(result.sluice[figure.key], figure.unit),
+      c.oursOnly ? '–' : result.otelcol ? cell(result.otelcol[figure.key], figure.unit) : 'not measured',
+      better === undefined ? (c.oursOnly ? '–' : 'unknown') : number(better),
+    ];
+  });
+}
+
+/** One sentence on what the table was measured with. */
+export function circumstances(results: Results): string {
+  const all = Object.values(results);
+  const machines = new Set(all.map((r) => `${r.machine.cores} × ${r.machine.model}, ${r.machine.memoryGb} GB`));
+  const versions = new Set(all.flatMap((r) => Object.values(r.versions)));
+  const runs = Math.max(...all.flatMap((r) => Object.values(r.sluice).map((s) => s.samples.length)));
+  return (
+    `Median (least–most) of up to ${runs} runs, the two collectors in turn on the same machine (${[...machines].join('; ')}); ` +
+    `CPU is user + system time of the collector's process alone. ${[...versions].join('; ')}. Repeat with \`npm run bench\`.`
+  );
+}
+
+/** Replaces what stands between the markers; false when the file has no place for it. */
+export function fillMarkers(path: string, text: string): boolean {
+  if (!existsSync(path)) return false;
+  const before = readFileSync(path, 'utf8');
+  const open = '<!-- bench -->';
+  const close = '<!-- /bench -->';
+  const from = before.indexOf(open);
+  if (from < 0) return false;
+  const to = before.indexOf(close, from);
+  const rest = to < 0 ? before.slice(from + open.length) : before.slice(to + close.length);
+  writeFileSync(path, `${before.slice(0, from)}${open}\n\n${text}\n\n${close}${rest}`);
+  return true;
+}
+
+export const readResults = (path: string): Results =>
+  existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Results) : {};
+
+/** Figures are rounded: digits beyond the fourth are noise. */
+export function writeResults(path: string, results: Results): void {
+  const rounded = (_key: string, value: unknown): unknown =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
+  writeFileSync(path, `${JSON.stringify(results, rounded, 2)}\n`);
+}
