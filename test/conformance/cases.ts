@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { parseDocument } from 'yaml';
 import { findComponent } from '../../src/components/index.ts';
 import type { ComponentKind } from '../../src/core/component.ts';
-import { operatorTypes } from '../helpers/operators.ts';
+import { operatorDefinitions } from '../../tools/operators.ts';
 import { ROOT } from '../helpers/paths.ts';
 
 const CASES = join(import.meta.dirname, 'cases');
@@ -47,7 +47,7 @@ export function namesIn(text: string): Set<string> {
 }
 
 export async function readCases(filter = /^/): Promise<Case[]> {
-  const operators = new Set(await operatorTypes());
+  const operators = new Set((await operatorDefinitions()).operators.map((o) => o.type));
   const exists = (name: string): boolean => {
     const [kind, type] = name.split(' ') as [ComponentKind | 'operator', string];
     return kind === 'operator' ? operators.has(type) : findComponent(kind, type) !== undefined;
