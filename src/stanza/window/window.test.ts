@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DELIVERED, settleBatch } from '../core/batch.ts';
-import type { Clock } from '../core/clock.ts';
-import { Ledger } from '../core/ledger.ts';
-import { putNanos, putSeconds } from '../wire/nanos.ts';
-import { type LogRecord, logRecords } from '../wire/otlp-logs.ts';
-import type { Token } from './program.ts';
-import { LogsSink } from './sink.ts';
-import { Holds, Range, type Source } from './source.ts';
-import { containerWindow, plainWindow, type Window } from './window.ts';
+import { DELIVERED, settleBatch } from '../../core/batch.ts';
+import type { Clock } from '../../core/clock.ts';
+import { Ledger } from '../../core/ledger.ts';
+import { putNanos, putSeconds } from '../../wire/nanos.ts';
+import { type LogRecord, logRecords } from '../../wire/otlp-logs.ts';
+import type { Token } from '../program.ts';
+import { LogsSink } from '../sink.ts';
+import { Holds, Range, type Source } from '../source.ts';
+import { containerWindow } from './container.ts';
+import { plainWindow } from './plain.ts';
+import type { Window } from './record.ts';
 
 const PATH = '/var/log/pods/shop_cart-7d9c_0b1c2d3e-aaaa-bbbb-cccc-0123456789ab/cart/2.log';
 
@@ -230,13 +232,7 @@ test('whatever the bytes and however they are cut: text as decoding gives it, ev
         const data = Buffer.concat([...pieces, Buffer.from('\n')]);
         const sink = new LogsSink();
         const plain = sourceAt();
-        const got = feed(
-          plainWindow({ sink, clock: new FakeClock(), fallback: assert.fail }),
-          sink,
-          plain,
-          data,
-          sizes,
-        );
+        const got = feed(plainWindow({ sink, clock: new FakeClock() }), sink, plain, data, sizes);
         const want: string[] = [];
         let at = 0;
         for (let nl = data.indexOf(10); nl >= 0; nl = data.indexOf(10, at)) {
@@ -275,7 +271,7 @@ test('whatever the bytes and however they are cut: text as decoding gives it, ev
 test('records larger than a slab, and more than a slab holds, come out whole', () => {
   const sink = new LogsSink();
   const source = sourceAt();
-  const window = plainWindow({ sink, clock: new FakeClock(), fallback: assert.fail });
+  const window = plainWindow({ sink, clock: new FakeClock() });
   const bodies = [
     'x'.repeat(3_000_000),
     'small',
