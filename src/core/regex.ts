@@ -1,0 +1,7 @@
+/** Go regular expressions. */
+export interface Regex {
+  test(text: string): boolean;
+}
+export function compileRegex(pattern: string): Regex {
+  return new RegExp(pattern.replaceAll('(?P<', '(?<'), 'u');
+}

@@ -1,0 +1,11 @@
+/** All operators, by type. */
+import type { OperatorDefinition } from '../operator.ts';
+import { add } from './add.ts';
+import { jsonParser } from './json-parser.ts';
+import { move } from './move.ts';
+import { noop } from './noop.ts';
+import { remove } from './remove.ts';
+
+export const OPERATORS: ReadonlyMap<string, OperatorDefinition> = new Map(
+  [add, jsonParser, move, noop, remove].map((d) => [d.type, d] as const),
+);
