@@ -2,9 +2,10 @@
  * The service's own log: lines in the shape that otelcol prints (console with tabs, or json), written synchronously so
  * that no line is lost at exit, and never failing the process when nobody reads them.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { ConfigError, DeliveryError, messageOf } from '../core/errors.ts';
 import type { LogFields, Logger, LogLevel } from '../core/log.ts';
+import { writeLine } from '../core/write-line.ts';
 
 export interface LogOptions {
   readonly level: LogLevel;
@@ -188,26 +189,5 @@ class Sampler {
     const n = (seen ?? 0) + 1;
     this.#counts.set(key, n);
     return n <= initial || (thereafter > 0 && (n - initial) % thereafter === 0);
-  }
-}
-
-const pause = new Int32Array(new SharedArrayBuffer(4));
-
-/**
- * Writes all of it, waiting a little when the reader of a pipe is slow. A closed pipe or a full disk takes the line
- * with it: a log must not stop the data.
- */
-export function writeLine(fd: number, line: string): void {
-  const bytes = Buffer.from(line);
-  let at = 0;
-  for (let tries = 0; at < bytes.length && tries < 200; ) {
-    try {
-      at += writeSync(fd, bytes, at);
-      tries = 0;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
-      tries++;
-      Atomics.wait(pause, 0, 0, 5);
-    }
   }
 }

@@ -44,7 +44,7 @@ const schema = z.preprocess(
         .describe('Longest back-off of forced collections; 0: none'),
       garbage_collector: z
         .strictObject({
-          enabled: z.boolean().default(true).describe('Force collections (only when started with --expose-gc)'),
+          enabled: z.boolean().default(true).describe('Force collections of garbage'),
         })
         .prefault({})
         .describe('Forced collections'),

@@ -2,14 +2,12 @@
 import type { Batch } from '../../../core/batch.ts';
 import type { Processor, ProcessorContext } from '../../../core/component.ts';
 import { retryable } from '../../../core/errors.ts';
+import { findCollector } from './collect.ts';
 import { instrument, type MemoryLimiterConfig } from './index.ts';
 import { Limiter, limitsOf } from './limiter.ts';
 import { totalMemory } from './total-memory.ts';
 
 const UNAVAILABLE = 14;
-
-/** Only there when Node was started with --expose-gc. */
-const collector = (globalThis as { gc?: () => void }).gc;
 
 export function makeMemoryLimiter(config: MemoryLimiterConfig, ctx: ProcessorContext, usage = bytesInUse): Processor {
   const limiter = ctx.host.shared(
@@ -21,7 +19,7 @@ export function makeMemoryLimiter(config: MemoryLimiterConfig, ctx: ProcessorCon
         clock: ctx.clock,
         log: ctx.log,
         usage,
-        collect: collector,
+        collect: findCollector(),
       }),
   );
   // Aborted when the whole service begins to stop: callers must come down then.
