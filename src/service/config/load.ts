@@ -28,6 +28,10 @@ const SECTIONS = [...KINDS.map((kind) => `${kind}s`), 'service'];
 export interface LoadOptions {
   /** As selectGates gives them; their defaults without. */
   readonly gates?: ReadonlyMap<string, boolean>;
+  /** Lets pass what has the right shape but breaks a rule; the value of such a component is what was written. */
+  readonly ignoreRules?: boolean;
+  /** The components that configurations may name; those built in when not given. */
+  readonly entries?: readonly RegistryEntry[];
 }
 
 /** Components and positions of a configuration that is being loaded, and what is wrong with it so far. */
@@ -37,6 +41,8 @@ export interface Loading {
   /** Every id that is written, with problems or without: references to them are fine. */
   readonly ids: Readonly<Record<ComponentKind, Set<string>>>;
   readonly gates: ReadonlyMap<string, boolean>;
+  readonly ignoreRules: boolean;
+  readonly entries: readonly RegistryEntry[];
   readonly problems: Problem[];
 }
 
@@ -74,12 +80,14 @@ export async function loadConfig(
     },
     ids: { receiver: new Set(), processor: new Set(), exporter: new Set(), connector: new Set(), extension: new Set() },
     gates,
+    ignoreRules: options.ignoreRules === true,
+    entries: options.entries ?? registry,
     problems: [],
   };
   checkTopLevel(loading);
   for (const kind of KINDS) await loadKind(loading, kind);
   const service = parseService(loading);
-  checkReferences(loading, service);
+  if (!loading.ignoreRules) checkReferences(loading, service);
   if (loading.problems.length > 0 || !service.telemetry) throw refusal(loading.problems);
   const { receiver, processor, exporter, connector, extension } = loading.components;
   return {
@@ -120,26 +128,33 @@ function checkTopLevel({ root, problems }: Loading): void {
   }
 }
 
-const entriesOf = (kind: ComponentKind): RegistryEntry[] => builtIn.filter((e) => e.kind === kind);
+const find = ({ entries }: Loading, kind: ComponentKind, type: string): RegistryEntry | undefined =>
+  entries.find((e) => e.kind === kind && (e.id === type || e.aliases.includes(type)));
 
 /** What to say of types that were taken out or are often meant. */
 const GONE: Readonly<Record<string, string>> = {
   'exporter logging': 'the logging exporter was removed; use the debug exporter',
 };
 
-function unknownType(kind: ComponentKind, type: string, id: string): { message: string; hint?: string } {
-  const valid = entriesOf(kind)
+function unknownType(
+  loading: Loading,
+  kind: ComponentKind,
+  type: string,
+  id: string,
+): { message: string; hint?: string } {
+  const valid = loading.entries
+    .filter((e) => e.kind === kind)
     .flatMap((e) => [e.id, ...e.aliases])
     .sort();
-  const hint = GONE[`${kind} ${type}`] ?? didYouMean(type, valid) ?? otherKind(kind, type);
+  const hint = GONE[`${kind} ${type}`] ?? didYouMean(type, valid) ?? otherKind(loading, kind, type);
   return {
     message: `'${kind}s' unknown type: ${JSON.stringify(type)} for id: ${JSON.stringify(id)} (valid values: [${valid.join(' ')}])`,
     ...(hint ? { hint } : {}),
   };
 }
 
-function otherKind(kind: ComponentKind, type: string): string | undefined {
-  const other = KINDS.find((k) => k !== kind && findComponent(k, type));
+function otherKind(loading: Loading, kind: ComponentKind, type: string): string | undefined {
+  const other = KINDS.find((k) => k !== kind && find(loading, k, type));
   return other && `${JSON.stringify(type)} is a type of ${other}; write it below ${other}s`;
 }
 
@@ -173,9 +188,9 @@ async function loadKind(loading: Loading, kind: ComponentKind): Promise<void> {
       continue;
     }
     ids[kind].add(id.id);
-    const entry = findComponent(kind, id.type);
+    const entry = find(loading, kind, id.type);
     if (!entry) {
-      const { message, hint } = unknownType(kind, id.type, id.id);
+      const { message, hint } = unknownType(loading, kind, id.type, id.id);
       refuse(message, hint);
       continue;
     }
@@ -187,9 +202,17 @@ async function loadKind(loading: Loading, kind: ComponentKind): Promise<void> {
       continue;
     }
     const parsed = parseSection(definition.schema, root, path);
-    problems.push(...parsed.problems);
-    if (parsed.problems.length === 0)
-      components[kind].set(id.id, { kind, ...id, entry, definition, raw: parsed.raw, value: parsed.value });
+    const found = loading.ignoreRules ? parsed.problems.filter((p) => !p.isRule) : parsed.problems;
+    problems.push(...found);
+    if (found.length > 0) continue;
+    components[kind].set(id.id, {
+      kind,
+      ...id,
+      entry,
+      definition,
+      raw: parsed.raw,
+      value: parsed.problems.length > 0 ? parsed.raw : parsed.value,
+    });
   }
 }
 

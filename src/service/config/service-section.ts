@@ -24,6 +24,9 @@ export const serviceSchema = z.strictObject({
   telemetry: section(telemetrySchema).prefault({}).describe("The collector's own logs and metrics"),
 });
 
+/** Telemetry is parsed on its own, so that a problem in it does not keep references from being checked. */
+const structureSchema = serviceSchema.extend({ telemetry: z.unknown().optional() });
+
 export interface ServiceSection {
   readonly extensions: readonly string[];
   readonly pipelines: readonly PipelineConfig[];
@@ -42,9 +45,11 @@ const trimmed = (ids: readonly string[]): string[] =>
   );
 
 export function parseService({ root, problems }: Loading): ServiceSection {
-  const { value, problems: found } = parseSection(serviceSchema, root, ['service']);
+  const { value, problems: found } = parseSection(structureSchema, root, ['service']);
   problems.push(...found);
-  if (!value) return { extensions: [], pipelines: [], telemetry: undefined, isRead: false };
+  const telemetry = parseSection(telemetrySchema, root, ['service', 'telemetry']);
+  problems.push(...telemetry.problems);
+  if (!value) return { extensions: [], pipelines: [], telemetry: telemetry.value, isRead: false };
   const pipelines: PipelineConfig[] = [];
   const seen = new Set<string>();
   for (const [key, p] of Object.entries(value.pipelines)) {
@@ -67,5 +72,5 @@ export function parseService({ root, problems }: Loading): ServiceSection {
       });
     }
   }
-  return { extensions: trimmed(value.extensions), pipelines, telemetry: value.telemetry, isRead: true };
+  return { extensions: trimmed(value.extensions), pipelines, telemetry: telemetry.value, isRead: true };
 }

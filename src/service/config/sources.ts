@@ -18,7 +18,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]+):(.*)$/s;
 const NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
-const failed = (reason: string): ConfigError => new ConfigError(`cannot resolve the configuration: ${reason}`);
+const failed = (reason: string): ConfigError =>
+  new ConfigError(`failed to get config: cannot resolve the configuration: ${reason}`);
 const cannotRetrieve = (reason: string): ConfigError => failed(`cannot retrieve the configuration: ${reason}`);
 
 /** Reads, parses and merges all sources; references are still in it. */

@@ -1,0 +1,114 @@
+/** The table of commands and flags: what is accepted, and what --help says. Code of a command is loaded when it is used. */
+import type { Arguments } from './arguments.ts';
+
+export interface Flag {
+  readonly name: string;
+  readonly short?: string;
+  /** `list` may be given several times. */
+  readonly type: 'list' | 'text' | 'bool';
+  /** Stands for the value in --help. */
+  readonly value?: string;
+  readonly default?: string | boolean;
+  readonly help: string;
+}
+
+export interface CommandModule {
+  /** Gives the exit code. */
+  readonly run: (args: Arguments) => Promise<number>;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  /** Names of what may follow, for --help; undefined: nothing may. */
+  readonly operands?: string;
+  readonly flags: readonly Flag[];
+  /** All that follows goes to the command as it is. */
+  readonly isRaw?: boolean;
+  readonly load: () => Promise<CommandModule>;
+}
+
+const CONFIG_FLAGS: readonly Flag[] = [
+  {
+    name: 'config',
+    type: 'list',
+    value: 'URI',
+    help: 'Configuration: a path, file:PATH, env:NAME or yaml:TEXT; may be repeated, later ones win',
+  },
+  {
+    name: 'set',
+    type: 'list',
+    value: 'KEY=VALUE',
+    help: 'Sets one value after all of --config, e.g. --set=processors.batch.timeout=2s; may be repeated',
+  },
+  { name: 'feature-gates', type: 'list', value: 'IDS', help: 'Comma list of feature gates; -id turns one off' },
+];
+
+export const GLOBAL_FLAGS: readonly Flag[] = [
+  { name: 'help', short: 'h', type: 'bool', help: 'Show this help' },
+  { name: 'version', short: 'v', type: 'bool', help: 'Show the version' },
+];
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'run',
+    summary: 'Run the collector; the same as no command',
+    flags: CONFIG_FLAGS,
+    load: () => import('./run.ts'),
+  },
+  {
+    name: 'validate',
+    summary: 'Check a configuration and build its pipelines without starting them; silent when fine',
+    flags: CONFIG_FLAGS,
+    load: () => import('./validate.ts'),
+  },
+  {
+    name: 'print-config',
+    aliases: ['print-initial-config'],
+    summary: 'Show the configuration with everything resolved and all defaults',
+    flags: [
+      ...CONFIG_FLAGS,
+      {
+        name: 'mode',
+        type: 'text',
+        value: 'MODE',
+        default: 'redacted',
+        help: 'redacted hides secrets, unredacted shows them',
+      },
+      { name: 'format', type: 'text', value: 'FORMAT', default: 'yaml', help: 'yaml or json' },
+      { name: 'validate', type: 'bool', default: true, help: '--validate=false prints also what breaks a rule' },
+    ],
+    load: () => import('./print-config.ts'),
+  },
+  {
+    name: 'components',
+    summary: 'List the components that are built in',
+    flags: [],
+    load: () => import('./components.ts'),
+  },
+  {
+    name: 'schema',
+    summary: 'Print the JSON Schema of the configuration, for editors',
+    flags: [],
+    load: () => import('./schema.ts'),
+  },
+  {
+    name: 'featuregate',
+    summary: 'List the feature gates, or show one',
+    operands: '[ID]',
+    flags: [CONFIG_FLAGS[2]!],
+    load: () => import('./featuregate.ts'),
+  },
+  {
+    name: 'up',
+    summary: 'Run both tiers on this machine, with an embedded store and the console',
+    operands: '[…]',
+    flags: [],
+    isRaw: true,
+    load: () => import('./up.ts'),
+  },
+];
+
+export const findCommand = (word: string): Command | undefined =>
+  COMMANDS.find((c) => c.name === word || c.aliases?.includes(word));

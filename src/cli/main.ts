@@ -1,0 +1,36 @@
+/** Entry of the `sluice` command: finds the command, prints its error as one text, and ends the process with its exit code. */
+import { ConfigError, messageOf } from '../core/errors.ts';
+import { parseArguments } from './arguments.ts';
+import { findCommand } from './commands.ts';
+
+async function main(argv: readonly string[]): Promise<number> {
+  const args = parseArguments(argv);
+  if (args.bools['help']) {
+    const { helpText } = await import('./help.ts');
+    process.stdout.write(helpText(args.command));
+    return 0;
+  }
+  if (args.bools['version']) {
+    const { versionLine } = await import('./build.ts');
+    process.stdout.write(`${versionLine()}\n`);
+    return 0;
+  }
+  const command = args.command ?? findCommand('run')!;
+  const { run } = await command.load();
+  return run(args);
+}
+
+async function errorText(error: unknown): Promise<string> {
+  if (!(error instanceof ConfigError)) return messageOf(error);
+  const { formatConfigError } = await import('../service/config/diagnostics.ts');
+  return formatConfigError(error);
+}
+
+let exitCode: number;
+try {
+  exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`Error: ${await errorText(error)}\n`);
+  exitCode = 1;
+}
+process.exit(exitCode);
