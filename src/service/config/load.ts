@@ -1,5 +1,5 @@
 /** From sources to a typed configuration: read, merge, replace references, parse every section, check what refers to what. All problems are told at once. */
-import { registry as builtIn, findComponent, type RegistryEntry } from '../../components/index.ts';
+import { type RegistryEntry, registry } from '../../components/index.ts';
 import type { AnyDefinition, ComponentKind } from '../../core/component.ts';
 import { ConfigError, type Diagnostic, messageOf } from '../../core/errors.ts';
 import { checkReferences } from './check.ts';

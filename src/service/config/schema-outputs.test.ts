@@ -114,7 +114,7 @@ test('the JSON Schema covers new and old names, references and empty sections', 
     [found?.['description'], found?.['type'], found?.['additionalProperties'], found?.['required']],
     ['Reads files', ['object', 'null'], false, ['endpoint']],
   );
-  const retry = (found?.['properties'] as Record<string, { properties: Record<string, unknown> }>)['retry'];
+  const retry = (found!['properties'] as Record<string, { properties: Record<string, unknown> }>)['retry'];
   assert.deepEqual(retry?.properties['multiplier'], {
     description: 'Growth of the wait',
     default: 1.5,
