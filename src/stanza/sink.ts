@@ -106,6 +106,28 @@ export class LogsSink {
     this.pos = end;
   }
 
+  /**
+   * One record, written to mem[pos, end), whose last `otherBytes` bytes come from `other`, a later source: both ranges
+   * wait for its outcome, and it counts as a record of the first.
+   */
+  wroteJoined(end: number, bytes: number, other: Source, otherBytes: number): void {
+    const first = this.#source!.range;
+    const second = other.range;
+    second.wait();
+    const ack: Ack = {
+      patient: true,
+      settle: (records, _, outcome) => {
+        if (records === 0) return;
+        first.settle(1, bytes, outcome);
+        second.told(otherBytes, outcome);
+      },
+    };
+    this.#part = { ack: this.#slabAck(ack, this.#slab), records: 0, bytes: 0 };
+    this.#parts.push(this.#part);
+    this.wrote(end, 1, bytes + otherBytes);
+    this.#part = undefined;
+  }
+
   /** Copies one encoded item (tag and length included). */
   append(item: Uint8Array, bytes: number): void {
     this.reserve(item.length);

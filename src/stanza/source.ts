@@ -83,6 +83,19 @@ export class Range implements Ack {
     this.#ledger.read(records, 0);
   }
 
+  /** Waits for the outcome of a record that counts elsewhere but holds bytes of this range; see `told`. */
+  wait(): void {
+    if (this.#closed) throw new Error(`range [${this.from}, ${this.to}) is closed`);
+    this.#pending++;
+  }
+
+  /** The outcome that `wait` announced. */
+  told(bytes: number, outcome: Outcome): void {
+    this.#ledger.settle(0, bytes, outcome);
+    this.#pending--;
+    if (this.#closed && this.#pending === 0) this.#done(this);
+  }
+
   /** No more records will be added; `to` is where the next range starts. */
   close(to: number): void {
     if (this.#closed) return;

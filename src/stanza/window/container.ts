@@ -21,7 +21,6 @@ import {
   type Window,
   type WindowContext,
   wellFormed,
-  withoutLineEnd,
 } from './record.ts';
 
 export interface ContainerOptions {
@@ -33,36 +32,23 @@ export interface ContainerOptions {
   readonly flushAfterMs: number;
 }
 
-/** A whole line of the runtime, taken apart; what follows `container` when that is not encoding. */
-export interface ContainerLine {
-  readonly source: Source;
-  readonly seconds: number;
-  readonly nanos: number;
-  readonly stderr: boolean;
-  /** Joined of parts. */
-  readonly joined: boolean;
-  readonly body: Buffer;
-  readonly observedMs: number;
-  readonly offset: number;
-  readonly bytes: number;
-}
-
 export interface ContainerContext extends WindowContext {
   /** json_parser and its blocks, written straight behind the container's attributes. */
   readonly json?: JsonTail;
-  /** Takes lines apart for the operators behind `container`, in place of encoding them. */
-  readonly next?: (line: ContainerLine, resource: Resource) => void;
 }
 
 export interface ContainerWindow {
   readonly window: Window;
   /** Emits what has been open for too long, or everything. */
   flush(all: boolean): void;
+  /** The source will not be read again. What is open for its path stays: the next file there may go on with it. */
   forget(source: Source): void;
 }
 
-/** Parts of a line that the container runtime cut, per stream. */
+/** Parts of a line that the container runtime cut. */
 interface Parts {
+  /** Where the first part was read; the last one may stand in the next file of the same path. */
+  readonly owner: Source;
   readonly chunks: Buffer[];
   size: number;
   readonly seconds: number;
@@ -73,13 +59,17 @@ interface Parts {
   bytes: number;
 }
 
+/** Open parts by stream: stdout, stderr. */
+type Open = [Parts | undefined, Parts | undefined];
+
 /** What is constant for one source. */
 interface About {
   readonly for: unknown;
   readonly resource: Resource;
   /** Encoded attributes: stdout F, stderr F, stdout P, stderr P. */
   readonly attributes: readonly Buffer[];
-  readonly open: [Parts | undefined, Parts | undefined];
+  /** Shared by all sources of the same path, so that a line goes on over a rotation. */
+  readonly open: Open;
 }
 
 const SPACE = 32;
@@ -89,75 +79,68 @@ const NOTHING = Buffer.alloc(0);
 const TAKEN = ['log.iostream', 'logtag'];
 
 export function containerWindow(options: ContainerOptions, ctx: ContainerContext): ContainerWindow {
-  const { sink, json, next } = ctx;
+  const { sink, json } = ctx;
   const known = new WeakMap<Source, About | null>();
-  /** Sources with open parts. */
-  const partial = new Set<Source>();
+  const openByPath = new Map<string, Open>();
+  let openParts = 0;
   const iso = new IsoTime();
 
   function aboutOf(source: Source): About | null {
     let about = known.get(source);
     if (about === undefined || (about !== null && about.for !== source.attributes)) {
-      about = describeSource(source, about?.open ?? [undefined, undefined], options.addMetadataFromFilepath);
+      let open = openByPath.get(source.path);
+      if (!open) openByPath.set(source.path, (open = [undefined, undefined]));
+      about = describeSource(source, open, options.addMetadataFromFilepath);
       known.set(source, about);
       json?.avoid(source, TAKEN);
     }
     return about;
   }
 
-  /** Emits the open parts of a stream, followed by buf[a, b), as one record. */
-  function emitJoined(source: Source, about: About, stream: 0 | 1, buf: Buffer, a: number, b: number, bytes: number) {
-    const parts = about.open[stream]!;
-    about.open[stream] = undefined;
-    if (!about.open[0] && !about.open[1]) partial.delete(source);
+  /** Emits the open parts of a stream, followed by buf[a, b) of `source`, as one record of the first part's source. */
+  function emitJoined(open: Open, stream: 0 | 1, source: Source, buf: Buffer, a: number, b: number, bytes: number) {
+    const parts = open[stream]!;
+    open[stream] = undefined;
+    openParts--;
+    const { owner, seconds, nanos, observedMs, offset } = parts;
+    const about = aboutOf(owner)!;
     const body = wellFormed(Buffer.concat([...parts.chunks, buf.subarray(a, b)]));
-    const { seconds, nanos, observedMs, offset } = parts;
-    if (next)
-      next(
-        {
-          source,
-          seconds,
-          nanos,
-          stderr: stream === 1,
-          joined: true,
-          body,
-          observedMs,
-          offset,
-          bytes: parts.bytes + bytes,
-        },
-        about.resource,
-      );
-    else {
-      const attributes = about.attributes[stream + 2]!;
-      sink.reserve(body.length + attributes.length + RECORD_OVERHEAD);
-      sink.open(source, about.resource, EMPTY_SCOPE);
-      const end = putRecord(sink.mem, sink.pos, seconds, nanos, body, 0, body.length, attributes, observedMs);
-      sink.wrote(end, 1, parts.bytes + bytes);
-    }
-    source.holds.remove(offset);
+    const attributes = about.attributes[stream + 2]!;
+    sink.open(owner, about.resource, EMPTY_SCOPE);
+    sink.reserve(body.length + attributes.length + RECORD_OVERHEAD);
+    const end = putRecord(sink.mem, sink.pos, seconds, nanos, body, 0, body.length, attributes, observedMs);
+    if (owner === source) sink.wrote(end, 1, parts.bytes + bytes);
+    else sink.wroteJoined(end, parts.bytes, source, bytes);
+    owner.holds.remove(offset);
   }
 
-  /** A part of a line that goes on (P). Blanks at its end belong to the text. */
+  /** A part of a line that goes on (P). */
   function keepPart(
     source: Source,
-    about: About,
+    open: Open,
     stream: 0 | 1,
     text: Buffer,
     bytes: number,
     offset: number,
     nowMs: number,
   ) {
-    let parts = about.open[stream];
+    let parts = open[stream];
+    if (parts && parts.owner !== source) {
+      // A line over three files: no container does that, so the rest is a line of its own.
+      emitJoined(open, stream, parts.owner, NOTHING, 0, 0, 0);
+      parts = undefined;
+    }
     if (!parts) {
-      parts = { chunks: [], size: 0, seconds: iso.seconds, nanos: iso.nanos, observedMs: nowMs, offset, bytes: 0 };
-      about.open[stream] = parts;
-      partial.add(source);
+      const { seconds, nanos } = iso;
+      parts = { owner: source, chunks: [], size: 0, seconds, nanos, observedMs: nowMs, offset, bytes: 0 };
+      open[stream] = parts;
+      openParts++;
       source.holds.add(offset);
     }
     parts.chunks.push(Buffer.from(text));
     parts.size += text.length;
     parts.bytes += bytes;
-    if (options.maxLogSize > 0 && parts.size > options.maxLogSize) emitJoined(source, about, stream, NOTHING, 0, 0, 0);
+    if (options.maxLogSize > 0 && parts.size > options.maxLogSize) emitJoined(open, stream, source, NOTHING, 0, 0, 0);
   }
 
   const window: Window = (source, buf, start, end, offset) => {
@@ -215,32 +198,15 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
         }
       }
 
-      if (q < 0 || tag === PARTIAL || about!.open[stream] !== undefined || next !== undefined) {
+      if (q < 0 || tag === PARTIAL || about!.open[stream] !== undefined) {
         // Not the common case: leave the slab in order, do it out of line, and come back.
         if (records > 0) sink.wrote(o, records, bytes);
         records = 0;
         bytes = 0;
         const at = offset + (p - start);
         if (q < 0) ctx.fallback(source, tokenOf(buf, a, b, p, after, at));
-        else if (tag === PARTIAL) {
-          const stop = Math.max(q, withoutLineEnd(buf, p, after));
-          keepPart(source, about!, stream, buf.subarray(q, stop), after - p, at, nowMs);
-        } else if (about!.open[stream]) emitJoined(source, about!, stream, buf, q, b, after - p);
-        else
-          next!(
-            {
-              source,
-              seconds: iso.seconds,
-              nanos: iso.nanos,
-              stderr: stream === 1,
-              joined: false,
-              body: clean ? buf.subarray(q, b) : wellFormed(buf.subarray(q, b)),
-              observedMs: nowMs,
-              offset: at,
-              bytes: after - p,
-            },
-            about!.resource,
-          );
+        else if (tag === PARTIAL) keepPart(source, about!.open, stream, buf.subarray(q, b), after - p, at, nowMs);
+        else emitJoined(about!.open, stream, source, buf, q, b, after - p);
         p = after;
         if (about) sink.open(source, about.resource, EMPTY_SCOPE);
         mem = sink.mem;
@@ -295,30 +261,26 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     return p - start;
   };
 
-  function flushSource(source: Source, dueMs: number): void {
-    const about = known.get(source);
-    if (!about) return;
-    for (const stream of [0, 1] as const)
-      if ((about.open[stream]?.observedMs ?? Number.POSITIVE_INFINITY) <= dueMs)
-        emitJoined(source, about, stream, NOTHING, 0, 0, 0);
-  }
-
   return {
     window,
     flush(all) {
-      if (partial.size === 0) return;
+      if (openParts === 0) return;
       const due = all ? Number.MAX_VALUE : ctx.clock.nowMs() - options.flushAfterMs;
-      for (const source of [...partial]) flushSource(source, due);
+      for (const open of openByPath.values())
+        for (const stream of [0, 1] as const) {
+          const parts = open[stream];
+          if (parts && parts.observedMs <= due) emitJoined(open, stream, parts.owner, NOTHING, 0, 0, 0);
+        }
     },
     forget(source) {
-      flushSource(source, Number.MAX_VALUE);
-      known.delete(source);
+      const open = openByPath.get(source.path);
+      if (open && !open[0] && !open[1]) openByPath.delete(source.path);
     },
   };
 }
 
 /** null: lines of this source must take the general way (its path names no pod, so every line is an error there). */
-function describeSource(source: Source, open: About['open'], fromPath: boolean): About | null {
+function describeSource(source: Source, open: Open, fromPath: boolean): About | null {
   const resource = new Map(source.resource);
   if (fromPath) {
     const path = source.attributes.get('log.file.path');

@@ -64,7 +64,7 @@ export function tokenOf(
 }
 
 /** Where the line [start, end) ends without its \n or \r\n. */
-export function withoutLineEnd(buf: Buffer, start: number, end: number): number {
+function withoutLineEnd(buf: Buffer, start: number, end: number): number {
   const e = end - 1;
   return e > start && buf[e - 1] === 13 ? e - 1 : e;
 }

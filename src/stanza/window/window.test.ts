@@ -138,7 +138,7 @@ test('zones, short fractions and no fraction are understood; anything odd goes t
   );
 });
 
-test('parts are joined per stream, keep the blanks at the seam, and hold the offset back', () => {
+test('parts are joined per stream, trimmed like any line, and hold the offset back', () => {
   const c = container();
   const source = sourceAt();
   const text = [
@@ -163,7 +163,7 @@ test('parts are joined per stream, keep the blanks at the seam, and hold the off
     ]),
     [
       ['err-end', 'P', 'stderr', 200_000_000],
-      ['one  two', 'P', 'stdout', 100_000_000],
+      ['one two', 'P', 'stdout', 100_000_000],
     ],
   );
   assert.equal(source.holds.size, 0);
@@ -200,6 +200,35 @@ test('an unfinished line is emitted after the flush period, and at once when it 
     ['01234567890'],
   );
   assert.equal(source.holds.size, 0);
+});
+
+test('a line goes on in the next file of the same path, and both files wait for it', () => {
+  const c = container();
+  const first = sourceAt();
+  const second = sourceAt();
+  const head = Buffer.from('2026-11-01T10:00:00.1Z stdout P one,\n');
+  const tail = Buffer.from('2026-11-01T10:00:00.2Z stdout F two\n2026-11-01T10:00:00.3Z stdout F three\n');
+  assert.deepEqual(feed(c.window, c.sink, first, head, [1000]), []);
+  c.forget(first);
+  assert.equal(first.holds.size, 1);
+  const done: string[] = [];
+  first.range = new Range(0, first.ledger, () => done.push('first'));
+  second.range = new Range(0, second.ledger, () => done.push('second'));
+  const took = c.window(second, tail, 0, tail.length, 0);
+  second.ledger.read(0, took);
+  first.range.close(head.length);
+  second.range.close(tail.length);
+  c.sink.seal();
+  const [batch] = c.sink.takeReady();
+  assert.deepEqual(
+    batch!.groups.flatMap((g) => [...logRecords(g.items)].map((r) => r.body)),
+    ['one,two', 'three'],
+  );
+  assert.deepEqual(done, []);
+  settleBatch(batch!, DELIVERED);
+  assert.deepEqual(done.sort(), ['first', 'second']);
+  for (const source of [first, second]) assert.deepEqual(source.ledger.snapshot().inFlight, { records: 0, bytes: 0 });
+  assert.equal(first.holds.size, 0);
 });
 
 test('lines of a path that names no pod all go the general way', () => {
