@@ -2,10 +2,10 @@
  * One batch to several consumers. Each branch gets the same bytes with acknowledgements of its own; the source hears
  * about a part once, when all branches have told what became of it.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ack, type Batch, type Consumer, lost, type Outcome, type Part, settleBatch } from '../core/batch.ts';
 import { DeliveryError, isPermanent, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import { wait } from '../core/wait.ts';
 
 interface Amount {
   records: number;
@@ -180,7 +180,7 @@ class FanOut implements Consumer {
         }
         if (this.#stopping.aborted) throw error;
         const askedMs = error instanceof DeliveryError ? (error.retryAfterMs ?? 0) : 0;
-        await sleep(Math.max(backoffMs, askedMs), undefined, { signal: this.#stopping }).catch(() => {});
+        await wait(Math.max(backoffMs, askedMs), this.#stopping);
         if (this.#stopping.aborted) throw error;
         backoffMs = Math.min(backoffMs * 2, this.#maxBackoffMs);
       }

@@ -2,12 +2,12 @@
  * The batching itself. Accepting is quick; sending happens on one task per batcher, in order. What is held is bounded:
  * beyond that, callers wait, which is how a slow destination reaches the sources.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Batch, filtered, type Group, lost, makeBatch, type Signal, settleBatch } from '../../../core/batch.ts';
 import type { Processor, ProcessorContext } from '../../../core/component.ts';
 import { DeliveryError, isPermanent, permanent, retryable } from '../../../core/errors.ts';
 import { splitGroups } from '../../../core/split.ts';
 import type { Counter, Histogram } from '../../../core/telemetry.ts';
+import { wait } from '../../../core/wait.ts';
 import type { BatchConfig } from './index.ts';
 import { INSTRUMENTS } from './instruments.ts';
 
@@ -36,12 +36,14 @@ export class BatchProcessor implements Processor {
   readonly #stopping: AbortSignal;
   readonly #waiting: (() => void)[] = [];
   readonly #unobserve: () => void;
+  readonly #createdMs: number;
   #heldBytes = 0;
   #isStopped = false;
 
   constructor(config: BatchConfig, ctx: ProcessorContext) {
     this.#config = config;
     this.#ctx = ctx;
+    this.#createdMs = ctx.clock.monotonicMs();
     this.#keys = config.metadata_keys.map((k) => k.toLowerCase());
     this.#stopping = ctx.host.shared('service/stopping', () => new AbortController()).signal;
     const labels = { processor: ctx.id };
@@ -98,16 +100,12 @@ export class BatchProcessor implements Processor {
     if (this.#keys.length > 0 && limit > 0 && this.#batchers.size >= limit)
       throw permanent('too many batcher metadata-value combinations');
     const present = this.#keys.map((k, i) => [k, values[i]!] as const).filter(([, v]) => v.length > 0);
-    const batcher = new Batcher(
-      this.#config,
-      this.#ctx,
-      this.#counters,
-      present.length ? new Map(present) : undefined,
-      (sizeBytes) => {
-        this.#heldBytes -= sizeBytes;
-        this.#wake();
-      },
-    );
+    const metadata = present.length ? new Map(present) : undefined;
+    const ticksFromMs = this.#keys.length ? this.#ctx.clock.monotonicMs() : this.#createdMs;
+    const batcher = new Batcher(this.#config, this.#ctx, this.#counters, metadata, ticksFromMs, (sizeBytes) => {
+      this.#heldBytes -= sizeBytes;
+      this.#wake();
+    });
     this.#batchers.set(key, batcher);
     return batcher;
   }
@@ -140,6 +138,7 @@ class Batcher {
     ctx: ProcessorContext,
     counters: Counters,
     metadata: Batch['metadata'],
+    ticksFromMs: number,
     release: (sizeBytes: number) => void,
   ) {
     this.#signal = ctx.signal;
@@ -149,7 +148,7 @@ class Batcher {
     this.#metadata = metadata;
     this.#release = release;
     this.#hasTimer = config.timeout > 0 && config.send_batch_size > 0;
-    this.#ticksFromMs = ctx.clock.monotonicMs();
+    this.#ticksFromMs = ticksFromMs;
   }
 
   add(groups: readonly Group[], count: number, sizeBytes: number): void {
@@ -262,7 +261,7 @@ class Batcher {
         if (this.#isStopping.signal.aborted) return;
         if (backoffMs === MIN_BACKOFF_MS) this.#ctx.log.info('Sender failed; will try again', { error });
         const askedMs = error instanceof DeliveryError ? (error.retryAfterMs ?? 0) : 0;
-        await sleep(Math.max(backoffMs, askedMs), undefined, { signal: this.#isStopping.signal }).catch(() => {});
+        await wait(Math.max(backoffMs, askedMs), this.#isStopping.signal);
       }
     }
   }
