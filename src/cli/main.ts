@@ -1,5 +1,4 @@
 /** Entry of the `sluice` command: finds the command, prints its error as one text, and ends the process with its exit code. */
-import { ConfigError, messageOf } from '../core/errors.ts';
 import { parseArguments } from './arguments.ts';
 import { findCommand } from './commands.ts';
 
@@ -20,17 +19,12 @@ async function main(argv: readonly string[]): Promise<number> {
   return run(args);
 }
 
-async function errorText(error: unknown): Promise<string> {
-  if (!(error instanceof ConfigError)) return messageOf(error);
-  const { formatConfigError } = await import('../service/config/diagnostics.ts');
-  return formatConfigError(error);
-}
-
 let exitCode: number;
 try {
   exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(`Error: ${await errorText(error)}\n`);
+  const { describeError } = await import('../service/config/diagnostics.ts');
+  process.stderr.write(`Error: ${describeError(error)}\n`);
   exitCode = 1;
 }
 process.exit(exitCode);

@@ -17,6 +17,7 @@ import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { Instrument, Telemetry } from '../core/telemetry.ts';
 import type { ComponentConfig, LoadedConfig, PipelineConfig } from './config/config.ts';
+import { inComponent } from './config/diagnostics.ts';
 import { DeferredTelemetry } from './deferred-telemetry.ts';
 import { fanOut } from './fan-out.ts';
 import type { ServiceLogger } from './log.ts';
@@ -210,18 +211,9 @@ export class Graph {
     try {
       return await create();
     } catch (error) {
-      const type = signal ? ` for data type "${signal}"` : '';
-      const message = `failed to create "${c.id}" ${c.kind}${type}: ${messageOf(error)}`;
-      if (error instanceof ConfigError)
-        throw new ConfigError(
-          error.diagnostics.map((d) => ({
-            ...d,
-            path: d.path.length ? d.path : [`${c.kind}s`, c.id],
-            message: `failed to create "${c.id}" ${c.kind}${type}: ${d.message}`,
-          })),
-          { cause: error },
-        );
-      throw new Error(message, { cause: error });
+      const doing = `failed to create "${c.id}" ${c.kind}${signal ? ` for data type "${signal}"` : ''}`;
+      if (error instanceof ConfigError) throw inComponent(this.#options.config, c.kind, c.id, error, doing);
+      throw new Error(`${doing}: ${messageOf(error)}`, { cause: error });
     }
   }
 

@@ -38,7 +38,7 @@ function readSource(uri: string, env: Environment): Node {
     const path = normalize(opaque);
     return asMap(readText(path), displayPath(path));
   }
-  if (scheme === 'yaml') return asMap(opaque, 'yaml:');
+  if (scheme === 'yaml') return asMap(opaque, 'yaml');
   if (scheme === 'env') {
     if (!NAME.test(opaque)) throw cannotRetrieve(invalidName(opaque));
     return asMap(env[opaque] ?? '', `env:${opaque}`);

@@ -42,10 +42,13 @@ export function mergeNodes(earlier: Node, later: Node, appends?: Appends, path: 
   const entries = new Map(earlier.entries);
   for (const [key, entry] of later.entries) {
     const before = entries.get(key);
-    entries.set(
-      key,
-      before ? { keyAt: entry.keyAt, node: mergeNodes(before.node, entry.node, appends, [...path, key]) } : entry,
-    );
+    if (!before) entries.set(key, entry);
+    else {
+      const node = mergeNodes(before.node, entry.node, appends, [...path, key]);
+      // A section stands where it was written first; a value that was replaced stands where it was replaced.
+      const isMerged = before.node.kind === 'map' && entry.node.kind === 'map';
+      entries.set(key, { keyAt: isMerged ? before.keyAt : entry.keyAt, node });
+    }
   }
   return { kind: 'map', at: earlier.at, entries };
 }
