@@ -42,6 +42,8 @@ export interface ComponentContext {
   readonly clock: Clock;
   readonly host: Host;
   readonly build: BuildInfo;
+  /** Feature gates by id and whether they are on; without it every gate is in its default state. */
+  readonly gates?: ReadonlyMap<string, boolean>;
 }
 
 /** One receiver instance per id serves all signals that pipelines ask of it. */

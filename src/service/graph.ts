@@ -203,8 +203,17 @@ export class Graph {
       'otelcol.pipeline.id': fields.pipelineId,
       'otelcol.signal': fields.signal,
     });
-    const { clock, build } = this.#options;
-    return { id: c.id, kind: c.kind, log, telemetry: this.#telemetry, clock, host: this.#host, build };
+    const { clock, build, config } = this.#options;
+    return {
+      gates: config.gates,
+      id: c.id,
+      kind: c.kind,
+      log,
+      telemetry: this.#telemetry,
+      clock,
+      host: this.#host,
+      build,
+    };
   }
 
   async #create<T>(c: ComponentConfig, signal: Signal | undefined, create: () => Promise<T>): Promise<T> {

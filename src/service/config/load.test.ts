@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import fc from 'fast-check';
 import * as z from 'zod';
 import type { RegistryEntry } from '../../components/index.ts';
 import {
@@ -539,4 +540,74 @@ test('a component whose code is missing is a problem like others', async () => {
     load(yaml({ exporters: '  otlphttp:\n  broken:' }), {}, { entries: [...ENTRIES, broken] }),
   );
   assert.match(formatConfigError(error), /exporters::broken: the component could not be loaded: no code/);
+});
+
+test('any data is loaded or refused with problems that have text', async () => {
+  const word = fc.constantFrom(
+    'filelog',
+    'otlp',
+    'otlphttp',
+    'batch',
+    'forward',
+    'health_check',
+    'logs',
+    'metrics/x',
+    'include',
+    'attributes',
+    'operators',
+    'type',
+    'retry',
+    'pipelines',
+    'telemetry',
+    'logs',
+    'readers',
+    'receivers',
+    'processors',
+    'exporters',
+    'extensions',
+    '__proto__',
+    'constructor',
+    'toString',
+    '',
+    'a b',
+    'filelog/',
+    '${env:A}',
+    '$$',
+    '0123',
+    '10s',
+  );
+  const leaf = fc.oneof(word, fc.integer(), fc.double(), fc.boolean(), fc.constant(null), fc.string());
+  const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      leaf,
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(word, tie('value'), { maxKeys: 4 }),
+    ),
+  }));
+  const section = fc.oneof(fc.dictionary(word, value, { maxKeys: 3 }), value);
+  const whole = fc.record(
+    {
+      receivers: section,
+      processors: section,
+      exporters: section,
+      connectors: section,
+      extensions: section,
+      service: section,
+      other: value,
+    },
+    { requiredKeys: [] },
+  );
+  await fc.assert(
+    fc.asyncProperty(whole, async (data) => {
+      try {
+        await loadConfig({ configs: [`yaml:${JSON.stringify(data)}`] }, { A: '[1, {a: b}]' }, { entries: ENTRIES });
+      } catch (error) {
+        assert.ok(error instanceof ConfigError, String((error as Error).stack));
+        assert.ok(error.diagnostics.length > 0);
+        for (const d of error.diagnostics) assert.match(d.message, /^[^\0\u0001]+$/, JSON.stringify(data));
+      }
+    }),
+    { numRuns: 1500 },
+  );
 });
