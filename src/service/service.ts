@@ -145,7 +145,9 @@ class Service {
       this.#graph = next;
       await next.start();
     } catch (error) {
-      this.#logger.error('The new configuration did not start; going back to the old one', { error: describeError(error) });
+      this.#logger.error('The new configuration did not start; going back to the old one', {
+        error: describeError(error),
+      });
       await this.#stopGraph(next, HURRY_MS);
       await this.#switchTelemetry(next.config.service.telemetry, old.config.service.telemetry);
       this.#graph = await this.#build(old.config);
