@@ -1,11 +1,5 @@
 /** `sluice up`: both tiers on this machine. */
+import { up } from '../local/up.ts';
 import type { Arguments } from './arguments.ts';
 
-interface Local {
-  readonly up: (args: readonly string[]) => Promise<number>;
-}
-
-export async function run(args: Arguments): Promise<number> {
-  const local = (await import('../local/up.ts')) as Local;
-  return local.up(args.raw);
-}
+export const run = (args: Arguments): Promise<number> => up(args.raw);

@@ -36,6 +36,7 @@ const entry = (definition: AnyDefinition): RegistryEntry => ({
 const files = z
   .strictObject({
     include: stringList().default([]),
+    more: stringList().default([]),
     start_at: z.enum(['beginning', 'end']).default('end'),
     poll_interval: duration().prefault('200ms'),
     max_concurrent_files: z.int().min(1).default(1024),
@@ -43,6 +44,14 @@ const files = z
     fingerprint_size: byteSize().prefault('1kb'),
     attributes: z.record(z.string(), z.string()).default({}),
     anything: z.unknown().optional(),
+    thrower: z
+      .string()
+      .optional()
+      .transform((v) => {
+        if (v === 'config') throw new ConfigError([{ path: ['thrower'], message: 'no such thing' }]);
+        if (v === 'bug') throw new TypeError('oops');
+        return v;
+      }),
     operators: z.array(z.looseObject({ type: z.enum(['json_parser', 'regex_parser']) })).default([]),
     retry: section(
       z.strictObject({ enabled: z.boolean().default(true), multiplier: z.number().default(1.5) }),
@@ -227,6 +236,8 @@ test('problems carry the words of otelcol, the path and the place', async () => 
       '4:27',
     ],
     ['rule', yaml({ receivers: '  filelog:' }), /receivers::filelog: 'include' must be specified/, '2:3'],
+    ['thrown by a schema', withReceiver('thrower: config'), /^receivers::filelog::thrower: no such thing$/, '4:14'],
+    ['thrown by mistake', withReceiver('thrower: bug'), /^receivers::filelog: oops$/, '2:3'],
     [
       'unknown component',
       yaml({ receivers: '  filelog: {include: [a]}\n  magic/x:' }),
@@ -394,13 +405,14 @@ test('a reference gives a string field its text and others its value', async () 
   const config = await load(
     yaml({
       receivers:
-        '  filelog:\n    include: ${env:LIST}\n    poll_interval: ${env:WAIT}\n    max_concurrent_files: ${env:NUM}\n    include_file_path: ${env:FLAG}\n    attributes: {a: "${env:NUM}", b: "${env:EMPTY}", c: "${env:UNSET}", d: "${env:LIST}"}\n    anything: ${env:NUM}\n    start_at: ${env:UNSET}\n',
+        '  filelog:\n    include: ${env:LIST}\n    more: ${env:NUM}\n    poll_interval: ${env:WAIT}\n    max_concurrent_files: ${env:NUM}\n    include_file_path: ${env:FLAG}\n    attributes: {a: "${env:NUM}", b: "${env:EMPTY}", c: "${env:UNSET}", d: "${env:LIST}"}\n    anything: ${env:NUM}\n    start_at: ${env:UNSET}\n',
       exporters: '  otlphttp: {headers: {h: "${env:HEAD}"}, endpoint: "${env:NUM}"}',
     }),
     env,
   );
   const value = config.receivers.get('filelog')?.value as z.output<typeof files>;
   assert.deepEqual(value.include, ['x', 'y']);
+  assert.deepEqual(value.more, ['007']);
   assert.equal(value.poll_interval, 3000);
   assert.equal(value.max_concurrent_files, 7);
   assert.equal(value.include_file_path, true);

@@ -4,8 +4,9 @@
  * for something that cannot be null, it means "not written".
  */
 import type * as z from 'zod';
+import { ConfigError, messageOf } from '../../core/errors.ts';
 import { leafIssues, type Problem, toProblems, zodWords } from './issues.ts';
-import { type Node, nodeAt, type Path, setKey, toData } from './tree.ts';
+import { locate, type Node, nodeAt, type Path, setKey, toData } from './tree.ts';
 
 export interface ParsedSection<T> {
   readonly raw: unknown;
@@ -21,7 +22,12 @@ export function parseSection<S extends z.ZodType>(schema: S, root: Node, path: P
   const data = { it: raw ?? {} };
   const repaired = new Set<string>();
   for (;;) {
-    const result = schema.safeParse(data.it, { error: zodWords });
+    let result: z.ZodSafeParseResult<z.output<S>>;
+    try {
+      result = schema.safeParse(data.it, { error: zodWords });
+    } catch (error) {
+      return { raw, value: undefined, problems: thrown(error, root, path) };
+    }
     if (result.success) return { raw, value: result.data, problems: [] };
     let changed = false;
     for (const { path: at, issue } of leafIssues(result.error.issues)) {
@@ -29,7 +35,8 @@ export function parseSection<S extends z.ZodType>(schema: S, root: Node, path: P
       if (at.length === 0 || repaired.has(key) || !node) continue;
       const from = nodeAt(node, at);
       if (!from) continue;
-      if (from.text !== undefined && wantsText(issue)) put(data.it, at, from.text);
+      if (from.text !== undefined && (wantsText(issue) || (wantsList(issue) && from.text !== '')))
+        put(data.it, at, from.text);
       else if (from.kind !== 'scalar' || from.value !== null || issue.code === 'custom' || !drop(data.it, at)) continue;
       repaired.add(key);
       changed = true;
@@ -39,6 +46,18 @@ export function parseSection<S extends z.ZodType>(schema: S, root: Node, path: P
 }
 
 const wantsText = (issue: z.core.$ZodIssue): boolean => issue.code === 'invalid_type' && issue.expected === 'string';
+
+/** One text may stand for a list of texts; a reference brought a number instead. */
+const wantsList = (issue: z.core.$ZodIssue): boolean => issue.code === 'invalid_type' && issue.expected === 'array';
+
+/** Code inside a schema may throw where it cannot add an issue. */
+function thrown(error: unknown, root: Node, path: Path): Problem[] {
+  const said = error instanceof ConfigError ? error.diagnostics : [{ path: [], message: messageOf(error) }];
+  return said.map((d) => {
+    const at = [...path, ...d.path];
+    return { ...locate(root, at), ...d, path: at, isRule: true };
+  });
+}
 
 const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null;
 
