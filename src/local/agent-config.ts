@@ -1,0 +1,76 @@
+/** The configuration that the local agent runs with: an ordinary file of otelcol's YAML, for people to open and change. */
+
+/** First line of every file written here; tells a directory of ours from others. */
+export const MARK = '# Written by `sluice up`.';
+
+export interface AgentConfigOptions {
+  readonly path: string;
+  /** Directory laid out like /var/log/pods. */
+  readonly pods: string;
+  readonly storage: string;
+  readonly storeUrl: string;
+  readonly metricsPort: number;
+  readonly healthPort: number;
+  /** `end` for logs that were there before. */
+  readonly startAt: 'beginning' | 'end';
+}
+
+// JSON strings are YAML strings.
+const quoted = (text: string): string => JSON.stringify(text);
+
+export const agentConfig = (o: AgentConfigOptions): string => `${MARK}
+# The same file runs with: sluice --config ${o.path}
+# and with otelcol-contrib --config ${o.path}
+
+extensions:
+  health_check:
+    endpoint: 127.0.0.1:${o.healthPort}
+  file_storage:
+    directory: ${quoted(o.storage)}
+    create_directory: true
+
+receivers:
+  filelog:
+    include:
+      - ${quoted(`${o.pods}/*/*/*.log`)}
+      # What the kubelet renamed while nobody read it.
+      - ${quoted(`${o.pods}/*/*/*.log.2*`)}
+    exclude:
+      - ${quoted(`${o.pods}/*/*/*.gz`)}
+      - ${quoted(`${o.pods}/*/*/*.tmp`)}
+    include_file_path: true
+    start_at: ${o.startAt}
+    poll_interval: 200ms
+    storage: file_storage
+    operators:
+      - type: container
+
+processors:
+  memory_limiter:
+    check_interval: 1s
+    limit_mib: 256
+    spike_limit_mib: 64
+  batch:
+    timeout: 1s
+
+exporters:
+  otlphttp:
+    logs_endpoint: ${o.storeUrl}/insert/opentelemetry/v1/logs
+    compression: gzip
+
+service:
+  extensions: [health_check, file_storage]
+  telemetry:
+    metrics:
+      readers:
+        - pull:
+            exporter:
+              prometheus:
+                host: 127.0.0.1
+                port: ${o.metricsPort}
+  pipelines:
+    logs:
+      receivers: [filelog]
+      processors: [memory_limiter, batch]
+      exporters: [otlphttp]
+`;
