@@ -1,0 +1,123 @@
+/**
+ * Packing of request bodies, and unpacking with a bound. Packing is synchronous up to several MB: measured, zlib's
+ * asynchronous form costs 40 % more CPU per byte, and 3 MB of log lines take some 10 ms.
+ */
+import { promisify } from 'node:util';
+import zlib, { constants } from 'node:zlib';
+import { SnappyError, snappyDecode, snappyEncode, snappySize } from '../wire/snappy.ts';
+import type { HttpClientConfig } from './schema.ts';
+
+export type Compression = HttpClientConfig['compression'];
+
+/** Bodies above this would hold up everything else too long, so a thread packs them. */
+const ASYNC_BYTES = 8 * 1024 * 1024;
+/** Large enough that zlib hands over its result in one or two pieces. */
+const LARGE_CHUNK = 256 * 1024;
+
+export type Compressor = (body: Uint8Array) => Buffer | Promise<Buffer>;
+
+const chunkSize = (body: Uint8Array): number => (body.length > 64 * 1024 ? LARGE_CHUNK : 16 * 1024);
+
+/** undefined: bodies go as they are. The result of a compressor never shares memory with its input. */
+export function compressor(compression: Compression, level: number | undefined): Compressor | undefined {
+  switch (compression) {
+    case 'gzip':
+    case 'zlib':
+    case 'deflate': {
+      // Level 1 by default: 5 times cheaper than 6 for 10 % more bytes on container logs. -2 is Go's Huffman only.
+      const options: zlib.ZlibOptions =
+        level === -2 ? { strategy: constants.Z_HUFFMAN_ONLY } : { level: level ?? constants.Z_BEST_SPEED };
+      options.memLevel = 9;
+      const [sync, async] = compression === 'gzip' ? [zlib.gzipSync, gzip] : [zlib.deflateSync, deflate];
+      return (body) => {
+        const o = { ...options, chunkSize: chunkSize(body) };
+        return body.length > ASYNC_BYTES ? async(body, o) : sync(body, o);
+      };
+    }
+    case 'zstd': {
+      const params = { [constants.ZSTD_c_compressionLevel]: Math.min(Math.max(level ?? 3, 1), 19) };
+      return (body) => {
+        const o = { params, chunkSize: chunkSize(body) };
+        return body.length > ASYNC_BYTES ? zstd(body, o) : zlib.zstdCompressSync(body, o);
+      };
+    }
+    case 'snappy':
+      return (body) => Buffer.from(snappyEncode(body));
+    default:
+      return undefined;
+  }
+}
+
+const gzip = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gzip);
+const deflate = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.deflate);
+const zstd = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
+const gunzip = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gunzip);
+const inflate = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.inflate);
+const unzstd = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
+
+/** What `decompress` can read. lz4 is not among them. */
+export const DECODABLE: readonly string[] = ['', 'gzip', 'zstd', 'zlib', 'deflate', 'snappy', 'x-snappy-framed'];
+
+/** Body that cannot be unpacked, or is larger than allowed. */
+export class DecompressError extends Error {}
+
+/** The most memory that a frame of zstd may ask for beside its content: 32 MiB. */
+const ZSTD_WINDOW_LOG = 25;
+
+/** `deflate` means the zlib format, as it does in HTTP. */
+export async function decompress(encoding: string, data: Buffer, maxBytes: number): Promise<Buffer> {
+  const options = { maxOutputLength: maxBytes, chunkSize: chunkSize(data) };
+  const large = data.length > 256 * 1024;
+  try {
+    switch (encoding) {
+      case '':
+      case 'identity':
+        return data;
+      case 'gzip':
+        return large ? await gunzip(data, options) : zlib.gunzipSync(data, options);
+      case 'zlib':
+      case 'deflate':
+        return large ? await inflate(data, options) : zlib.inflateSync(data, options);
+      case 'zstd': {
+        const o = { ...options, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } };
+        return large ? await unzstd(data, o) : zlib.zstdDecompressSync(data, o);
+      }
+      case 'x-snappy-framed':
+        return snappyFrames(data, maxBytes);
+      case 'snappy':
+        return data.subarray(0, MAGIC.length).equals(MAGIC)
+          ? snappyFrames(data, maxBytes)
+          : snappyDecode(data, maxBytes);
+      default:
+        throw new DecompressError(`unsupported Content-Encoding: ${encoding}`);
+    }
+  } catch (e) {
+    if (e instanceof DecompressError) throw e;
+    if ((e as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' || /too large/.test((e as Error).message))
+      throw new DecompressError('http: request body too large', { cause: e });
+    throw new DecompressError(`${encoding}: ${(e as Error).message}`, { cause: e });
+  }
+}
+
+const MAGIC = Buffer.from([0xff, 6, 0, 0, ...Buffer.from('sNaPpY')]);
+
+/** Snappy's framing format. Checksums are not looked at: TCP has its own, and the content is validated anyway. */
+function snappyFrames(data: Buffer, maxBytes: number): Buffer {
+  const out: Buffer[] = [];
+  let size = 0;
+  for (let at = 0; at < data.length; ) {
+    if (at + 4 > data.length) throw new SnappyError('snappy: corrupt input');
+    const kind = data[at]!;
+    const end = at + 4 + data.readUIntLE(at + 1, 3);
+    if (end > data.length) throw new SnappyError('snappy: corrupt input');
+    if (kind === 0 || kind === 1) {
+      if (end - at < 8) throw new SnappyError('snappy: corrupt input');
+      const chunk = data.subarray(at + 8, end);
+      size += kind === 0 ? snappySize(chunk).size : chunk.length;
+      if (size > maxBytes) throw new SnappyError('snappy: decoded stream is too large');
+      out.push(kind === 0 ? snappyDecode(chunk, maxBytes) : chunk);
+    } else if (kind < 0x80) throw new SnappyError('snappy: unsupported input');
+    at = end;
+  }
+  return Buffer.concat(out, size);
+}

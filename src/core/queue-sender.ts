@@ -1,0 +1,106 @@
+/** Sends one batch to its end: prepare once, try and retry, count, log, and tell the batch's parts what became of them. */
+import { type Batch, DELIVERED, lost, type Part, settleBatch, splitParts } from './batch.ts';
+import type { Clock } from './clock.ts';
+import { DeliveryError, isPermanent, messageOf, permanent } from './errors.ts';
+import { type Logger, RateLimit } from './log.ts';
+import type { ExporterCounters } from './queue-telemetry.ts';
+import { type Attempt, InterruptedError, LOG_INTERVAL_MS, type Retry } from './retry.ts';
+
+/** Makes the request for a batch (encode, compress); the result is called once per attempt. */
+export type Prepare = (batch: Batch) => Attempt | Promise<Attempt>;
+
+export interface SenderOptions {
+  readonly prepare: Prepare;
+  readonly retry: Retry;
+  readonly counters: ExporterCounters;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Appended to the log line about refused data, when there is a setting that would have helped. */
+  readonly hint?: string;
+}
+
+export interface Sender {
+  /** Resolves when the batch is delivered and settled; throws with nothing settled. */
+  send(batch: Batch, patient: boolean): Promise<void>;
+  /** The batch is given up: counted as lost and logged. Interrupted data of patient sources stays unsettled instead. */
+  drop(batch: Batch, patient: boolean, error: unknown): void;
+  /** The batch goes back to the caller, who still owns it: logged. */
+  reject(batch: Batch, error: unknown): void;
+}
+
+/** Long answers of a destination would fill the log. */
+const excerpt = (error: unknown): string => {
+  const text = messageOf(error);
+  return text.length > 1000 ? `${text.slice(0, 1000)}…` : text;
+};
+
+/** Why, for the ledger: few distinct words, so that they can be counted by. */
+export function lossReason(error: unknown): string {
+  if (error instanceof InterruptedError) return 'shutdown';
+  if (!isPermanent(error)) return 'retries exhausted';
+  const status = error instanceof DeliveryError ? error.status : undefined;
+  return status === undefined ? 'rejected' : `rejected: ${status}`;
+}
+
+/** Nobody says which records a destination did not keep; the last ones are taken for it. */
+function settlePartly(batch: Batch, rejected: number): void {
+  const parts: Part[] = batch.groups.flatMap((g) => g.parts);
+  const records = parts.reduce((n, p) => n + p.records, 0);
+  const [kept, refused] = splitParts(parts, Math.max(0, records - rejected));
+  for (const p of kept) p.ack.settle(p.records, p.bytes, DELIVERED);
+  const outcome = lost('rejected by destination');
+  for (const p of refused) p.ack.settle(p.records, p.bytes, outcome);
+}
+
+/** What cannot be encoded now cannot be encoded later either. */
+async function prepared(prepare: Prepare, batch: Batch): Promise<Attempt> {
+  try {
+    return await prepare(batch);
+  } catch (e) {
+    throw e instanceof DeliveryError ? e : permanent(messageOf(e), { cause: e });
+  }
+}
+
+export function createSender(options: SenderOptions): Sender {
+  const { counters, log } = options;
+  const limit = new RateLimit(LOG_INTERVAL_MS, () => options.clock.monotonicMs());
+  let heldItems = 0;
+  const report = (message: string, error: unknown, field: string, items: number) => {
+    const held = limit.pass(`${message} ${messageOf(error).slice(0, 200)}`);
+    if (held === undefined) {
+      heldItems += items;
+      return;
+    }
+    log.error(message, {
+      error: excerpt(error),
+      [field]: items,
+      ...(held > 0 ? { held_back: held, held_back_items: heldItems } : {}),
+    });
+    if (held > 0) heldItems = 0;
+  };
+  return {
+    async send(batch, patient) {
+      counters.inFlight(1);
+      try {
+        const attempt = await prepared(options.prepare, batch);
+        const { rejected } = await options.retry(attempt, patient);
+        counters.sent(batch.count);
+        if (rejected > 0) settlePartly(batch, rejected);
+        else settleBatch(batch, DELIVERED);
+      } catch (e) {
+        counters.sendFailed(batch.count);
+        throw e;
+      } finally {
+        counters.inFlight(-1);
+      }
+    },
+    drop(batch, patient, error) {
+      if (patient && !isPermanent(error)) return;
+      report('Exporting failed. Dropping data.', error, 'dropped_items', batch.count);
+      settleBatch(batch, lost(lossReason(error)));
+    },
+    reject(batch, error) {
+      report(`Exporting failed. Rejecting data.${options.hint ?? ''}`, error, 'rejected_items', batch.count);
+    },
+  };
+}
