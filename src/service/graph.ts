@@ -97,6 +97,7 @@ export class Graph {
   readonly #pipelines = new Map<string, BuiltPipeline>();
   readonly #building = new Set<string>();
   readonly #receivers: Node[] = [];
+  #isStarted = false;
   #stopped: Promise<Error[]> | undefined;
 
   constructor(options: GraphOptions) {
@@ -137,6 +138,7 @@ export class Graph {
 
   async start(): Promise<void> {
     const log = this.#options.log;
+    this.#isStarted = true;
     this.#telemetry.commit();
     log.info('Starting extensions...');
     for (const node of this.#extensions.values()) {
@@ -181,7 +183,7 @@ export class Graph {
       );
     await all(this.#connectors.values(), signal);
     await all(this.#exporters.values(), until(STOP_SHARES.exporters));
-    if (this.#extensions.size > 0) this.#options.log.info('Stopping extensions...');
+    if (this.#isStarted) this.#options.log.info('Stopping extensions...');
     for (const node of [...this.#extensions.values()].reverse()) await stopNode(node, deadline, errors);
     this.#telemetry.close();
     return errors;

@@ -87,7 +87,7 @@ class Service {
     try {
       this.#warn(config.warnings);
       this.#metrics = await this.#serve(config.service.telemetry);
-      this.#graph = await this.#build(config);
+      this.#graph = await this.#build(config, this.#logger);
       const { version, command } = this.#options.build;
       this.#logger.info(`Starting ${command}...`, { Version: version, NumCPU: availableParallelism() });
       const started = this.#graph.start();
@@ -128,31 +128,39 @@ class Service {
   /** The new configuration is loaded and built first; until it is known to be good, the old one keeps running. */
   async #reload(): Promise<void> {
     const old = this.#graph!;
+    const oldLog = this.#log;
+    let newLog = oldLog;
     let next: Graph;
     try {
       const config = await this.#options.load();
-      next = await this.#build(config);
+      const [was, is] = [old.config.service.telemetry, config.service.telemetry];
+      if (!isDeepStrictEqual([was.logs, was.resource], [is.logs, is.resource])) newLog = this.#openLog(is);
+      next = await this.#build(config, newLog.logger);
       this.#warn(config.warnings);
     } catch (error) {
-      this.#logger.error('Configuration was not reloaded; the old one keeps running', { error: describeError(error) });
+      this.#logger.error('Configuration was not reloaded; the old one keeps running', { error: messageOf(error) });
+      if (newLog !== oldLog) newLog.close();
       return;
     }
     this.#logger.info('Config updated, restart service');
     for (const error of await this.#stopGraph(old, STOP_MS))
       this.#logger.error('Shutdown failed', { error: messageOf(error) });
+    this.#log = newLog;
+    let unused = oldLog;
     try {
       await this.#switchTelemetry(old.config.service.telemetry, next.config.service.telemetry);
       this.#graph = next;
       await next.start();
     } catch (error) {
-      this.#logger.error('The new configuration did not start; going back to the old one', {
-        error: describeError(error),
-      });
+      this.#logger.error('The new configuration did not start; going back to the old one', { error: messageOf(error) });
       await this.#stopGraph(next, HURRY_MS);
+      this.#log = oldLog;
+      unused = newLog;
       await this.#switchTelemetry(next.config.service.telemetry, old.config.service.telemetry);
-      this.#graph = await this.#build(old.config);
+      this.#graph = await this.#build(old.config, oldLog.logger);
       await this.#graph.start();
     }
+    if (unused !== this.#log) unused.close();
     this.#logger.info('Everything is ready. Begin running and processing data.');
   }
 
@@ -178,11 +186,11 @@ class Service {
     return errors;
   }
 
-  #build(config: LoadedConfig): Promise<Graph> {
+  #build(config: LoadedConfig, log: ServiceLogger): Promise<Graph> {
     return buildGraph({
       config,
       build: this.#options.build,
-      log: this.#logger,
+      log,
       telemetry: this.#registry,
       clock: SYSTEM_CLOCK,
       onFatal: (id, error) => {
