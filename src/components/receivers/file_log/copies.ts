@@ -1,0 +1,193 @@
+/**
+ * Whether a file that turned up is one we know: by what was stored or remembered, or as a copy of a file that is read
+ * now (copytruncate, gzip of a rotated file).
+ */
+import { fstatSync } from 'node:fs';
+import type { ReadonlyValueMap, Value } from '../../../wire/otlp.ts';
+import type { KnownFile } from './checkpoint.ts';
+import type { FileIdentity, LogFile } from './file.ts';
+import { readTail, sameBefore, startsWith, tailMatches } from './identity.ts';
+
+/** Where reading of a file begins. */
+export interface Start {
+  readonly isNew: boolean;
+  readonly offset: number;
+  readonly tail: Buffer;
+  readonly recordNumber: number;
+  readonly headerDone: boolean;
+  readonly headerAttributes: ReadonlyValueMap | undefined;
+  readonly skipping: boolean;
+  readonly packedEndSize: number | undefined;
+  /** Set: wait, it may be a copy of this file. */
+  readonly original: LogFile | undefined;
+}
+
+export interface Candidate {
+  readonly fd: number;
+  readonly path: string;
+  readonly fingerprint: Buffer;
+  readonly size: number;
+  readonly packed: boolean;
+}
+
+/** `rest`: it holds what was not read of the original. */
+export type CopyVerdict =
+  | 'other'
+  | 'wait'
+  | {
+      readonly offset: number;
+      readonly tail: Buffer;
+      readonly rest: boolean;
+      readonly packedEndSize: number | undefined;
+    };
+
+/** Is `c`, whose inode is new, a copy of `g`? */
+export function judgeCopy(c: Candidate, g: LogFile, fingerprintSize: number): CopyVerdict {
+  if (g.state === 'waiting' || g.packed || g.offset === 0 || g.fingerprint.length === 0) return 'other';
+  const long = c.fingerprint.length >= g.fingerprint.length;
+  if (!(long ? startsWith(c.fingerprint, g.fingerprint) : startsWith(g.fingerprint, c.fingerprint))) return 'other';
+  const size = g.fd >= 0 ? fstatSync(g.fd).size : g.sizeBytes;
+  const over = g.state === 'gone' || size < g.offset;
+  const full = c.fingerprint.length >= fingerprintSize;
+  if (c.packed) {
+    if (!long) return 'other';
+    // Being packed, or packed and the original deleted. The bytes before the offset are compared while it is read.
+    const deleted = over || (g.fd >= 0 && fstatSync(g.fd).nlink === 0);
+    return deleted ? { offset: g.offset, tail: g.tail, rest: true, packedEndSize: undefined } : 'wait';
+  }
+  if (over) {
+    if (c.size >= g.offset)
+      return long && tailMatches(c.fd, g.offset, g.tail)
+        ? { offset: g.offset, tail: g.tail, rest: true, packedEndSize: undefined }
+        : 'other';
+    // All of the copy was read; certain only by a whole fingerprint.
+    return full ? { offset: c.size, tail: readTail(c.fd, c.size), rest: false, packedEndSize: undefined } : 'other';
+  }
+  if (g.fd < 0) return 'other';
+  if (fstatSync(g.fd).nlink === 0) {
+    // Replaced by a new file at once: a long common beginning and the same bytes at the offset make it a copy.
+    return full && c.size >= g.offset && tailMatches(c.fd, g.offset, g.tail)
+      ? { offset: g.offset, tail: g.tail, rest: true, packedEndSize: undefined }
+      : 'other';
+  }
+  if (c.size > size || !sameBefore(c.fd, g.fd, c.size)) return 'other';
+  return 'wait';
+}
+
+/** How long a file that vanished is remembered, and how many of them. */
+const REMEMBER_MS = 600_000;
+const REMEMBER_FILES = 2_000;
+
+interface Found extends Candidate {
+  readonly identity: FileIdentity;
+}
+
+/** What is known of files that are not open: stored by the last run, or vanished a while ago. */
+export class KnownFiles {
+  readonly #files = new Map<KnownFile, number>();
+
+  load(files: readonly KnownFile[]): void {
+    for (const f of files) this.#files.set(f, Number.POSITIVE_INFINITY);
+  }
+
+  add(file: KnownFile, nowMs: number): void {
+    this.#files.set(file, nowMs);
+    if (this.#files.size > REMEMBER_FILES) this.#files.delete(this.#files.keys().next().value!);
+  }
+
+  all(): Iterable<KnownFile> {
+    return this.#files.keys();
+  }
+
+  unmatched(): KnownFile[] {
+    return [...this.#files.keys()];
+  }
+
+  take(file: KnownFile): void {
+    this.#files.delete(file);
+  }
+
+  hasInode(inode: number): boolean {
+    for (const k of this.#files.keys()) if (k.identity?.inode === inode) return true;
+    return false;
+  }
+
+  /** Nothing of it is left; bytes that were seen and not read are lost. */
+  lose(file: KnownFile, count: (bytes: number) => void): void {
+    if (this.#files.get(file) !== Number.POSITIVE_INFINITY) return;
+    this.#files.delete(file);
+    if (!file.packed && file.sizeBytes > file.offset) count(file.sizeBytes - file.offset);
+  }
+
+  expire(nowMs: number): void {
+    for (const [f, since] of this.#files) {
+      if (since === Number.POSITIVE_INFINITY) this.#files.set(f, nowMs);
+      else if (nowMs - since > REMEMBER_MS) this.#files.delete(f);
+    }
+  }
+
+  headerOf(k: KnownFile): ReadonlyValueMap | undefined {
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(k.headerAttributes);
+    } catch {
+      return undefined;
+    }
+    if (typeof parsed !== 'object' || parsed === null) return undefined;
+    const out = new Map<string, Value>();
+    for (const [key, value] of Object.entries(parsed))
+      if (
+        !key.startsWith('log.file.') &&
+        (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      )
+        out.set(key, value);
+    return out.size > 0 ? out : undefined;
+  }
+
+  /** Takes what fits a file that turned up. `present`: inodes that the globs find now. */
+  match(c: Found, present: ReadonlyMap<string, unknown>, fingerprintSize: number): Start | undefined {
+    let best: KnownFile | undefined;
+    for (const k of this.#files.keys()) {
+      if (k.fingerprint.length === 0) continue;
+      const fingerprint =
+        k.fingerprint.length > fingerprintSize ? k.fingerprint.subarray(0, fingerprintSize) : k.fingerprint;
+      if (!startsWith(c.fingerprint, fingerprint)) continue;
+      const full = fingerprint.length >= fingerprintSize;
+      if (k.packed !== c.packed) {
+        if (c.packed && k.identity && !present.has(`${k.identity.device}:${k.identity.inode}`)) best ??= k;
+        continue;
+      }
+      if (!k.identity) {
+        best ??= k;
+        continue;
+      }
+      // The device may have another number after a restart of the machine.
+      const same = k.identity.inode === c.identity.inode;
+      if (same) {
+        const another = k.identity.bornMs !== 0 && c.identity.bornMs !== 0 && k.identity.bornMs !== c.identity.bornMs;
+        if (another && !full) continue;
+        if (!c.packed && c.size >= k.offset && !tailMatches(c.fd, k.offset, k.tail)) continue;
+        best = k;
+        break;
+      }
+      // Its inode may be there with other content by now; had it the same, the match by inode would have taken it.
+      if (c.size < k.offset || !tailMatches(c.fd, k.offset, k.tail)) continue;
+      if (c.path === k.path && !full) continue;
+      best ??= k;
+    }
+    if (!best) return undefined;
+    this.#files.delete(best);
+    const asOriginal = best.packed === c.packed;
+    return {
+      isNew: best.offset === 0,
+      offset: best.offset,
+      tail: best.tail.length > 0 || c.packed ? best.tail : readTail(c.fd, Math.min(best.offset, c.size)),
+      recordNumber: best.recordNumber,
+      headerDone: best.headerDone,
+      headerAttributes: this.headerOf(best),
+      skipping: best.skipping,
+      packedEndSize: asOriginal && best.packedEndSize >= 0 ? best.packedEndSize : undefined,
+      original: undefined,
+    };
+  }
+}
