@@ -13,7 +13,6 @@ import type { LogLevel } from '../core/log.ts';
 import { SILENT } from '../core/log.ts';
 import { type Instrument, TelemetryRegistry } from '../core/telemetry.ts';
 import type { ConfigWarning, LoadedConfig } from './config/config.ts';
-import { describeError } from './config/diagnostics.ts';
 import type { TelemetryConfig } from './config/telemetry.ts';
 import { buildGraph, type Graph } from './graph.ts';
 import { openLog, type ServiceLog, type ServiceLogger } from './log.ts';
