@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { SYSTEM_CLOCK } from '../../../core/clock.ts';
 import type { ComponentContext } from '../../../core/component.ts';
@@ -283,20 +284,81 @@ test('damaged files give a clear error, or with recreate are kept aside; never a
   );
 });
 
-test('a store of otelcol is kept aside and never harmed', async () => {
-  const directory = freshDirectory();
-  const bbolt = Buffer.alloc(32_768);
-  bbolt.writeUInt32LE(0xed0cdaed, 16);
-  writeFileSync(join(directory, 'receiver_filelog_'), bbolt);
-  const { extension, lines } = await open(directory);
-  const client = await extension.client('receiver', 'filelog', '');
-  client.set('k', bytes('v'));
-  await extension.stop();
-  const aside = readdirSync(directory).find((f) => f.endsWith('.bbolt'));
-  assert.deepEqual(readFileSync(join(directory, aside!)), bbolt);
-  assert.equal(lines.length, 1);
-  assert.equal(lines[0]!.level, 'warn');
-  assert.match(lines[0]!.message, /otelcol/);
+const bbolt = (name: string): Buffer => gunzipSync(readFileSync(new URL(`./testdata/${name}.db.gz`, import.meta.url)));
+
+/** What the program that made the files in testdata wrote: n numbered keys without every third, and two more. */
+function bboltContent(n: number): Map<string, string> {
+  const all = new Map<string, string>();
+  for (let i = 0; i < n; i++)
+    if (i % 3 !== 0) all.set(`key-${String(i).padStart(5, '0')}`, `value ${i} `.repeat(i % 40));
+  return all.set('big', '0123456789'.repeat(3000)).set('file_input.knownFiles', 'known');
+}
+
+test('a store of otelcol is taken over, and its file kept', async () => {
+  for (const [name, n] of [
+    ['bbolt-inline', 3],
+    ['bbolt-tree', 600],
+  ] as const) {
+    const directory = freshDirectory();
+    writeFileSync(join(directory, 'receiver_filelog_'), bbolt(name));
+    // Of a take-over that was killed.
+    writeFileSync(join(directory, 'receiver_filelog_~copy'), 'half');
+    const { extension, lines } = await open(directory);
+    const client = await extension.client('receiver', 'filelog', '');
+    const found = new Map<string, string>();
+    client.walk((k, v) => {
+      found.set(k, text(v) ?? '');
+      return true;
+    });
+    assert.deepEqual([...found].sort(), [...bboltContent(n)].sort());
+    await extension.stop();
+    const [now, original, ...more] = readdirSync(directory).sort();
+    assert.deepEqual([now, more], ['receiver_filelog_', []]);
+    assert.match(original!, /^receiver_filelog_\.\d{4}-\d\d-\d\dT[\d:.]+Z\.bbolt$/);
+    assert.deepEqual(readFileSync(join(directory, original!)), bbolt(name));
+    assert.deepEqual(
+      lines.map((l) => [l.level, l.message, l.fields?.['entries']]),
+      [['info', 'took over the store of a former otelcol', found.size]],
+    );
+    const again = await open(directory);
+    assert.equal(text((await again.extension.client('receiver', 'filelog', '')).get('file_input.knownFiles')), 'known');
+    assert.deepEqual(again.lines, []);
+    await again.extension.stop();
+  }
+});
+
+test('a damaged store of otelcol is refused or kept aside, never half taken over, never harmed', async () => {
+  const good = bbolt('bbolt-inline');
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(16_500), fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 8 }),
+      fc.option(fc.integer({ min: 20, max: good.length }), { nil: good.length }),
+      fc.boolean(),
+      async (flips, length, recreate) => {
+        const dir = freshDirectory();
+        const bad = Buffer.from(good);
+        // The magic stays, or it is no store of otelcol.
+        for (const [at, mask] of flips) if (at < 16 || at > 19) bad[at] = bad[at]! ^ mask;
+        writeFileSync(join(dir, 'receiver_filelog_'), bad.subarray(0, length));
+        const { extension } = await open(dir, { recreate });
+        await extension.client('receiver', 'filelog', '').then(
+          () => {
+            const aside = readdirSync(dir).find((f) => /\.(bbolt|backup)$/.test(f));
+            assert.deepEqual(readFileSync(join(dir, aside!)), bad.subarray(0, length));
+          },
+          (error: Error) => {
+            assert.match(error.message, /receiver_filelog_ is damaged \(a store of otelcol: /);
+            assert.equal(recreate, false);
+            assert.deepEqual(readdirSync(dir), ['receiver_filelog_']);
+            assert.deepEqual(readFileSync(join(dir, 'receiver_filelog_')), bad.subarray(0, length));
+          },
+        );
+        await extension.stop();
+        rmSync(dir, { recursive: true });
+      },
+    ),
+    { numRuns: 150 },
+  );
 });
 
 test('a full store refuses writes, keeps what it has, and takes writes again after deletes', async () => {

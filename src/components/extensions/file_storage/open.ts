@@ -1,10 +1,23 @@
-/** Opens a store: waits for its lock, tells apart what stands in its place, sets aside what cannot be used. */
-import { closeSync, existsSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+/** Opens a store: waits for its lock, takes over a store of otelcol, sets aside what cannot be used. */
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ComponentContext } from '../../../core/component.ts';
 import { messageOf } from '../../../core/errors.ts';
 import { formatDuration } from '../../../core/schema.ts';
+import type { StorageOp } from '../../../core/storage.ts';
+import { BboltError, bboltEntries, isBbolt } from './bbolt.ts';
 import type { FileStorageConfig } from './index.ts';
 import { BUSY, CANNOT_OPEN, CORRUPT, FULL, isCutShort, NOT_A_DATABASE, READ_ONLY, Store, sqliteCode } from './store.ts';
 
@@ -12,8 +25,8 @@ const RETRY_MS = 50;
 /** Above this, opening does not read the whole file to verify it: a big queue must not delay the start. */
 const VERIFY_BYTES = 64 << 20;
 const SQLITE_MAGIC = 'SQLite format 3\0';
-/** Little-endian, behind the 16 bytes of the first page's header. */
-const BBOLT_MAGIC = 0xed0cdaed;
+/** Taken-over data goes on to disk in batches of this size. */
+const TAKE_OVER_BYTES = 8 << 20;
 
 export async function openStore(
   path: string,
@@ -37,15 +50,8 @@ export async function openStore(
 function tryOpen(path: string, held: Set<string>, config: FileStorageConfig, ctx: ComponentContext): Store | undefined {
   if (held.has(path)) return undefined;
   const kind = kindOf(path);
-  if (kind === 'bbolt') {
-    ctx.log.warn(
-      'a store of otelcol lies in this place; it is kept aside and an empty one begun. Offsets and queued data in it are not taken over',
-      {
-        path,
-        kept_as: setAside(path, 'bbolt', ctx),
-      },
-    );
-  } else if (kind === 'unknown') setDamagedAside(path, 'it is no store', config, ctx);
+  if (kind === 'bbolt') takeOver(path, config, ctx);
+  else if (kind === 'unknown') setDamagedAside(path, 'it is no store', config, ctx);
   let store: Store | undefined;
   let damage: string | undefined;
   try {
@@ -99,7 +105,7 @@ function kindOf(path: string): 'none' | 'sqlite' | 'bbolt' | 'unknown' {
     const n = readSync(fd, head, 0, 20, 0);
     if (n === 0) return 'none';
     if (head.toString('latin1', 0, 16) === SQLITE_MAGIC) return 'sqlite';
-    return n === 20 && head.readUInt32LE(16) === BBOLT_MAGIC ? 'bbolt' : 'unknown';
+    return isBbolt(head.subarray(0, n)) ? 'bbolt' : 'unknown';
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'none';
     throw explained(path, error);
@@ -107,6 +113,55 @@ function kindOf(path: string): 'none' | 'sqlite' | 'bbolt' | 'unknown' {
     if (fd !== undefined) closeSync(fd);
   }
 }
+
+/**
+ * Copies a store of otelcol into one of ours in its place, and keeps the original beside it. Killed at any moment, the
+ * next start finds either the original or the whole copy.
+ */
+function takeOver(path: string, config: FileStorageConfig, ctx: ComponentContext): void {
+  // No client's name has ~ before anything but hex digits.
+  const copy = `${path}~copy`;
+  for (const side of ['', '-wal', '-journal']) rmSync(copy + side, { force: true });
+  const fd = openSync(path, 'r');
+  let store: Store | undefined;
+  let count = 0;
+  try {
+    store = openSqlite(copy, config, ctx);
+    let ops: StorageOp[] = [];
+    let bytes = 0;
+    for (const [key, value] of bboltEntries(fd)) {
+      ops.push({ op: 'set', key, value });
+      count++;
+      bytes += value.length;
+      if (bytes < TAKE_OVER_BYTES) continue;
+      store.batch(ops);
+      ops = [];
+      bytes = 0;
+    }
+    store.batch(ops);
+    store.close();
+  } catch (error) {
+    store?.close();
+    rmSync(copy, { force: true });
+    if (!(error instanceof BboltError)) throw explained(path, error);
+    setDamagedAside(path, `a store of otelcol: ${error.message}`, config, ctx);
+    return;
+  } finally {
+    closeSync(fd);
+  }
+  const original = asideName(path, 'bbolt', ctx);
+  try {
+    linkSync(path, original);
+  } catch {
+    // A file system without hard links.
+    copyFileSync(path, original, constants.COPYFILE_EXCL);
+  }
+  renameSync(copy, path);
+  ctx.log.info('took over the store of a former otelcol', { path, entries: count, original });
+}
+
+const asideName = (path: string, suffix: string, ctx: ComponentContext): string =>
+  `${path}.${new Date(ctx.clock.nowMs()).toISOString()}.${suffix}`;
 
 /** Refuses when the configuration does not allow it. */
 function setDamagedAside(path: string, why: string, config: FileStorageConfig, ctx: ComponentContext): void {
@@ -117,13 +172,13 @@ function setDamagedAside(path: string, why: string, config: FileStorageConfig, c
   ctx.log.error('a store is damaged; it is kept aside and an empty one begun', {
     path,
     reason: why,
-    kept_as: setAside(path, 'backup', ctx),
+    kept_as: setAside(path, ctx),
   });
 }
 
 /** The journal goes first: left behind, it would be taken for the journal of the new file. */
-function setAside(path: string, suffix: string, ctx: ComponentContext): string {
-  const to = `${path}.${new Date(ctx.clock.nowMs()).toISOString()}.${suffix}`;
+function setAside(path: string, ctx: ComponentContext): string {
+  const to = asideName(path, 'backup', ctx);
   for (const side of ['-wal', '-shm', '-journal', '']) if (existsSync(path + side)) renameSync(path + side, to + side);
   return to;
 }
