@@ -13,6 +13,7 @@ import type { LogLevel } from '../core/log.ts';
 import { SILENT } from '../core/log.ts';
 import { type Instrument, TelemetryRegistry } from '../core/telemetry.ts';
 import type { ConfigWarning, LoadedConfig } from './config/config.ts';
+import { describeError } from './config/diagnostics.ts';
 import type { TelemetryConfig } from './config/telemetry.ts';
 import { buildGraph, type Graph } from './graph.ts';
 import { openLog, type ServiceLog, type ServiceLogger } from './log.ts';
@@ -137,7 +138,7 @@ class Service {
       next = await this.#build(config, newLog.logger);
       this.#warn(config.warnings);
     } catch (error) {
-      this.#logger.error('Configuration was not reloaded; the old one keeps running', { error: messageOf(error) });
+      this.#logger.error('Configuration was not reloaded; the old one keeps running', { error: describeError(error) });
       if (newLog !== oldLog) newLog.close();
       return;
     }
@@ -151,7 +152,9 @@ class Service {
       this.#graph = next;
       await next.start();
     } catch (error) {
-      this.#logger.error('The new configuration did not start; going back to the old one', { error: messageOf(error) });
+      this.#logger.error('The new configuration did not start; going back to the old one', {
+        error: describeError(error),
+      });
       await this.#stopGraph(next, HURRY_MS);
       this.#log = oldLog;
       unused = newLog;
