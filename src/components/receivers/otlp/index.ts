@@ -1,0 +1,50 @@
+/** otlp: takes logs, metrics and traces over OTLP/HTTP, in protobuf or JSON. */
+import * as z from 'zod';
+import { defineReceiver } from '../../../core/component.ts';
+import { httpServerShape, section } from '../../../core/schema.ts';
+import { RECEIVER_INSTRUMENTS } from './instruments.ts';
+
+const urlPath = (path: string) =>
+  z
+    .string()
+    .default(path)
+    .transform((p) => (p.startsWith('/') ? p : `/${p}`));
+
+const httpSchema = z.strictObject({
+  ...httpServerShape('localhost:4318'),
+  traces_url_path: urlPath('/v1/traces').describe('Path for traces'),
+  metrics_url_path: urlPath('/v1/metrics').describe('Path for metrics'),
+  logs_url_path: urlPath('/v1/logs').describe('Path for logs'),
+});
+export type OtlpHttpServerConfig = z.output<typeof httpSchema>;
+
+const schema = z.strictObject({
+  protocols: section(
+    z
+      .strictObject({
+        http: section(httpSchema).optional().describe('OTLP over HTTP; present, even empty: on'),
+        grpc: z
+          .unknown()
+          .refine((v) => v === undefined, {
+            error: 'OTLP over gRPC is not built yet; use protocols.http and let senders export with http/protobuf',
+          })
+          .optional()
+          .describe('OTLP over gRPC: not built yet'),
+      })
+      .superRefine((p, ctx) => {
+        if (!p.http && p.grpc === undefined)
+          ctx.addIssue({ code: 'custom', message: 'must specify at least one protocol when using the OTLP receiver' });
+      }),
+  ).prefault({}),
+});
+export type OtlpReceiverConfig = z.output<typeof schema>;
+
+export default defineReceiver({
+  id: 'otlp',
+  summary: 'Takes logs, metrics and traces over OTLP/HTTP',
+  stability: 'stable',
+  signals: ['logs', 'metrics', 'traces'],
+  schema,
+  telemetry: RECEIVER_INSTRUMENTS,
+  create: async (config, ctx) => (await import('./receiver.ts')).createOtlpReceiver(config, ctx),
+});
