@@ -108,6 +108,13 @@ function numbers(name: string, args: readonly ExprValue[]): (number | bigint)[] 
   return args.flatMap((a) => (Array.isArray(a) ? numbers(name, a) : [numeric(name, a)]));
 }
 
+/** The first that is before all others; integers and floats mix. */
+function pick(n: readonly (number | bigint)[], before: (a: number | bigint, b: number | bigint) => boolean): ExprValue {
+  let best = n[0];
+  for (const x of n) if (best === undefined || before(x, best)) best = x;
+  return best;
+}
+
 const trimSet = (t: string, set: string, from: boolean, to: boolean): string => {
   let a = 0;
   let b = t.length;
@@ -228,8 +235,8 @@ export const BUILTINS: ReadonlyMap<string, Fn> = new Map<string, Fn>([
   round('ceil', Math.ceil),
   round('floor', Math.floor),
   round('round', (n) => Math.sign(n) * Math.round(Math.abs(n))),
-  ['max', (args) => numbers('max', args).reduce((a, b) => (b > a ? b : a))],
-  ['min', (args) => numbers('min', args).reduce((a, b) => (b < a ? b : a))],
+  ['max', (args) => pick(numbers('max', args), (a, b) => a > b)],
+  ['min', (args) => pick(numbers('min', args), (a, b) => a < b)],
   [
     'mean',
     (args) => {

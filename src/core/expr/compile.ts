@@ -104,11 +104,11 @@ export function compileTree<E>(root: Node, text: string, names: Names<E>): { run
         throw fail('a predicate cannot stand here', node);
       case 'if': {
         const test = boolean(node.test);
-        const then = compile(node.then);
-        const other = compile(node.other);
+        const yes = compile(node.yes);
+        const no = compile(node.no);
         return {
-          run: (e, f) => (test(e, f) ? then.run(e, f) : other.run(e, f)),
-          kind: then.kind === other.kind ? then.kind : 'any',
+          run: (e, f) => (test(e, f) ? yes.run(e, f) : no.run(e, f)),
+          kind: yes.kind === no.kind ? yes.kind : 'any',
         };
       }
       case 'array': {

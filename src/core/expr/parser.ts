@@ -11,7 +11,7 @@ export type Node = { readonly at: number } & (
   | { readonly t: 'call'; readonly name: string; readonly args: readonly Node[] }
   | { readonly t: 'method'; readonly object: Node; readonly name: string; readonly args: readonly Node[] }
   | { readonly t: 'closure'; readonly body: Node }
-  | { readonly t: 'if'; readonly test: Node; readonly then: Node; readonly other: Node }
+  | { readonly t: 'if'; readonly test: Node; readonly yes: Node; readonly no: Node }
   | { readonly t: 'array'; readonly items: readonly Node[] }
   | { readonly t: 'map'; readonly entries: readonly (readonly [Node, Node])[] }
   | { readonly t: 'let'; readonly name: string; readonly value: Node; readonly body: Node }
@@ -251,11 +251,11 @@ export function parse(text: string): Node {
     at++;
     if (is(':')) {
       at++;
-      return { t: 'if', test, then: test, other: expression(0), at: from };
+      return { t: 'if', test, yes: test, no: expression(0), at: from };
     }
-    const then = expression(0);
+    const yes = expression(0);
     expect(':');
-    return { t: 'if', test, then, other: expression(0), at: from };
+    return { t: 'if', test, yes, no: expression(0), at: from };
   }
 
   function declaration(): Node {

@@ -5,7 +5,13 @@ import { jsonParser } from './json-parser.ts';
 import { move } from './move.ts';
 import { noop } from './noop.ts';
 import { remove } from './remove.ts';
+import { scopeNameParser } from './scope-name-parser.ts';
+import { severityParser } from './severity-parser.ts';
+import { timeParser } from './time-parser.ts';
+import { traceParser } from './trace-parser.ts';
 
 export const OPERATORS: ReadonlyMap<string, OperatorDefinition> = new Map(
-  [add, jsonParser, move, noop, remove].map((d) => [d.type, d] as const),
+  [add, jsonParser, move, noop, remove, scopeNameParser, severityParser, timeParser, traceParser].map(
+    (d) => [d.type, d] as const,
+  ),
 );
