@@ -13,6 +13,8 @@ export interface View {
     readonly rotations: number;
   };
   readonly agent: {
+    /** Missing while none runs. */
+    readonly pid?: number;
     readonly state: AgentState;
     readonly restarts: number;
     readonly rssBytes: number;

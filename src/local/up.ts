@@ -251,6 +251,7 @@ const makeView = (
       }
     : {}),
   agent: {
+    ...(agent.pid === undefined ? {} : { pid: agent.pid }),
     state: agent.state,
     restarts: agent.restarts,
     rssBytes: agent.metrics?.rssBytes ?? 0,
