@@ -62,7 +62,7 @@ export async function runRound(plan: RoundPlan, collector: CollectorUnderTest, d
     const startedAt = performance.now();
     for (const d of plan.disruptions) {
       await sleepUntil(startedAt + d.atMs);
-      if (!running.alive()) problems.push(`the collector ended by itself: ${await running.exited}`);
+      if (!running.alive()) problems.push(await endedByItself(running, logOf(destination.life)));
       // SIGTERM while the destination is away takes as long as its deadline: then a kill ends it.
       if (d.kind === 'stop') await stopCollector(running, 3000);
       else {
@@ -86,7 +86,7 @@ export async function runRound(plan: RoundPlan, collector: CollectorUnderTest, d
     caughtUpMs = (done() ? performance.now() : destination.lastDeliveryAtMs) - stoppedAt;
     // What is sent twice comes soon after.
     await sleep(300);
-    if (!running.alive()) problems.push(`the collector ended by itself: ${await running.exited}`);
+    if (!running.alive()) problems.push(await endedByItself(running, logOf(destination.life)));
     else {
       const ended = await stopCollector(running, STOP_GRACE_MS);
       if (ended !== 0) problems.push(`after SIGTERM it ended with ${ended}`);
@@ -131,6 +131,11 @@ export async function runRound(plan: RoundPlan, collector: CollectorUnderTest, d
 }
 
 const sleepUntil = (atMs: number): Promise<void> => sleep(Math.max(0, atMs - performance.now()));
+
+async function endedByItself(collector: CollectorProcess, logPath: string): Promise<string> {
+  const lastLines = readFileSync(logPath, 'utf8').trim().split('\n').slice(-4).join('\n');
+  return `the collector ended by itself with ${await collector.exited}:\n${lastLines}`;
+}
 
 function followMoods(plan: RoundPlan, destination: Destination): () => void {
   const timers = plan.moods.map((m) =>

@@ -3,6 +3,7 @@
  * [--dist | --collector PROGRAM] [--minutes N] [--keep]`. Exits with 1 when a line was lost, doubled without reason,
  * damaged, or not accounted for.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -107,7 +108,10 @@ function summary(results: readonly { queue: QueueKind; result: RoundResult }[]):
 }
 
 function collectorUnderTest(): CollectorUnderTest {
-  if (options.collector !== undefined) return { command: [options.collector], hasLedger: false, patienceMs: 5000 };
+  if (options.collector !== undefined) {
+    const isSluice = /^sluice /.test(execFileSync(options.collector, ['--version'], { encoding: 'utf8' }));
+    return { command: [options.collector], hasLedger: isSluice, patienceMs: isSluice ? 15_000 : 5000 };
+  }
   const program = join(ROOT, ...(options.dist ? ['dist'] : []), 'bin', 'sluice');
   if (!existsSync(program)) throw new Error(`${program} does not exist (npm run build)`);
   return { command: [program, 'run'], hasLedger: true, patienceMs: 15_000 };

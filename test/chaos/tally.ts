@@ -35,8 +35,9 @@ export class Tally {
     const name = this.#name;
     if (start < 0 || !readLineName(bytes, start, end, name)) {
       this.damagedCount++;
+      // What follows the body in the record are its attributes: they say which file it came from.
       if (this.damaged.length < 20)
-        this.damaged.push(start < 0 ? '(no string body)' : bytes.toString('utf8', start, end));
+        this.damaged.push(bytes.toString('latin1', Math.max(0, start), Math.max(0, end) + 120));
       return;
     }
     const s = this.#stream(name.stream, name.seq);
