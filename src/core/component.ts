@@ -21,6 +21,12 @@ export interface BuildInfo {
   readonly version: string;
 }
 
+/**
+ * Key of Host.shared for an AbortController that aborts when the service begins to stop: calls that wait for room or
+ * memory end then, so that the receivers behind them can come down. Their data stays unsettled.
+ */
+export const STOPPING = 'service/stopping';
+
 /** What a component may ask of the service around it. */
 export interface Host {
   /** A started (or, while starting, created) extension by its id; undefined when service.extensions does not name it. */

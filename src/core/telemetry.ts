@@ -15,6 +15,8 @@ export interface Instrument {
   readonly help: string;
   /** UCUM, e.g. `By`, `s`, `{records}`. */
   readonly unit?: string;
+  /** An up-down counter in otelcol: it is served as a gauge, but with unit `1` it gets no `_ratio`. */
+  readonly upDown?: boolean;
   readonly level?: MetricsLevel;
   /** Upper bounds, histograms only. */
   readonly bounds?: readonly number[];

@@ -4,14 +4,15 @@
  */
 import type { Batch, Consumer, Signal } from '../core/batch.ts';
 import type { Clock } from '../core/clock.ts';
-import type {
-  AnyDefinition,
-  BuildInfo,
-  Component,
-  ComponentContext,
-  ComponentKind,
-  Extension,
-  Host,
+import {
+  type AnyDefinition,
+  type BuildInfo,
+  type Component,
+  type ComponentContext,
+  type ComponentKind,
+  type Extension,
+  type Host,
+  STOPPING,
 } from '../core/component.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
@@ -48,8 +49,6 @@ export const PROCESSOR_INSTRUMENTS = {
   },
 } as const satisfies Record<string, Instrument>;
 
-/** Key of Host.shared under which a component finds the AbortController of this graph's stop. */
-export const STOPPING = 'service/stopping';
 /** Shares of the time to stop that are over when receivers, processors and exporters have to be done. */
 const STOP_SHARES = { receivers: 0.3, processors: 0.6, exporters: 0.95 } as const;
 /** How long a component may take to return after its deadline has passed. */

@@ -43,6 +43,10 @@ const names: [Partial<Instrument> & { name: string }, string][] = [
     'otelcol_process_runtime_total_alloc_bytes_total',
   ],
   [{ name: 'otelcol_share', unit: '1', kind: 'gauge' }, 'otelcol_share_ratio'],
+  [
+    { name: 'otelcol_fileconsumer_open_files', unit: '1', kind: 'gauge', upDown: true },
+    'otelcol_fileconsumer_open_files',
+  ],
   [{ name: 'otelcol_processor_filter_logs.filtered', unit: '1' }, 'otelcol_processor_filter_logs_filtered_total'],
 ];
 for (const [instrument, suffixed] of names)

@@ -61,18 +61,17 @@ const UNIT_WORDS: Readonly<Record<string, string>> = {
   d: 'days',
 };
 
+function unitWord({ unit = '', kind, upDown }: Instrument): string {
+  if (unit.startsWith('{')) return '';
+  if (unit === '1') return kind === 'gauge' && !upDown ? 'ratio' : '';
+  return UNIT_WORDS[unit] ?? unit;
+}
+
 function familyOf(instrument: Instrument, options: PageOptions): PageFamily {
   let name = options.utf8Names ? instrument.name : underscores(instrument.name);
   const suffixes = options.typeSuffix || options.unitSuffix;
   if (suffixes) {
-    const unit = instrument.unit ?? '';
-    const word = unit.startsWith('{')
-      ? ''
-      : unit === '1'
-        ? instrument.kind === 'gauge'
-          ? 'ratio'
-          : ''
-        : (UNIT_WORDS[unit] ?? unit);
+    const word = unitWord(instrument);
     if (word && !name.endsWith(`_${word}`) && /^\w+$/.test(word)) name += `_${word}`;
     if (instrument.kind === 'counter' && !name.endsWith('_total')) name += '_total';
   }

@@ -31,11 +31,16 @@ export async function serveMetrics(options: SelfTelemetryOptions): Promise<Metri
     await Promise.all(closed);
   };
   if (level === 'none') return { ports: [], stop };
-  const { createServer } = await import('node:http');
+  // Only now, so that a collector without metrics does not load an HTTP server for them.
+  const [{ createServer }, { formatAddress, listen, parseEndpoint }] = await Promise.all([
+    import('node:http'),
+    import('../core/http-server.ts'),
+  ]);
   const ports: number[] = [];
   for (const reader of readers) {
     if (!reader.pull) continue;
     const prometheus = reader.pull.exporter.prometheus;
+    const { host, port } = prometheus;
     const filter = prometheus.with_resource_constant_labels;
     const page: Omit<PageOptions, 'utf8Names'> = {
       level,
@@ -57,35 +62,24 @@ export async function serveMetrics(options: SelfTelemetryOptions): Promise<Metri
       res.end(metricsPage(options.registry, options.ledgers(), { ...page, utf8Names }));
     });
     try {
-      ports.push(await listen(server, prometheus.host, prometheus.port));
+      const address = await listen(server, formatAddress(host, port));
+      ports.push(parseEndpoint(address).port);
     } catch (error) {
       await stop();
-      throw error;
+      throw new ConfigError(
+        [
+          {
+            path: ['service', 'telemetry', 'metrics'],
+            message: `binding address ${host}:${port} for Prometheus exporter: ${messageOf(error)}`,
+            hint: 'another collector on this host? Give service.telemetry.metrics.readers another port, or set level: none',
+          },
+        ],
+        { cause: error },
+      );
     }
     servers.push(server);
   }
   return { ports, stop };
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const reason = error.code === 'EADDRINUSE' ? 'bind: address already in use' : messageOf(error);
-      reject(
-        new ConfigError([
-          {
-            path: ['service', 'telemetry', 'metrics'],
-            message: `binding address ${host}:${port} for Prometheus exporter: listen tcp ${host}:${port}: ${reason}`,
-            hint: 'another collector on this host? set service.telemetry.metrics.readers to another port, or level: none',
-          },
-        ]),
-      );
-    });
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address ? address.port : port);
-    });
-  });
 }
 
 /** `*` in a pattern stands for any text. */

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { collector, componentContext, settled, TestSource } from '../../../../test/helpers/component.ts';
 import { type Batch, DELIVERED, settleBatch } from '../../../core/batch.ts';
-import type { Processor, ProcessorDefinition } from '../../../core/component.ts';
+import { type Processor, type ProcessorDefinition, STOPPING } from '../../../core/component.ts';
 import { DeliveryError, permanent, retryable } from '../../../core/errors.ts';
 import definition from './index.ts';
 
@@ -137,7 +137,7 @@ test('callers that wait are turned away when the service stops', async (t) => {
   const { processor, host, stop } = await start(t, {}, () => new Promise(() => {}));
   const all = Array.from({ length: 24 }, () => processor.consume(source.logs(['x'.repeat(1 << 20)])));
   await settled();
-  host.shared('service/stopping', () => new AbortController()).abort();
+  host.shared(STOPPING, () => new AbortController()).abort();
   const results = await Promise.allSettled(all);
   const errors = results.flatMap((r) => (r.status === 'rejected' ? [r.reason] : []));
   assert.ok(errors.length > 0);

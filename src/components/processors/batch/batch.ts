@@ -3,7 +3,7 @@
  * beyond that, callers wait, which is how a slow destination reaches the sources.
  */
 import { type Batch, filtered, type Group, lost, makeBatch, type Signal, settleBatch } from '../../../core/batch.ts';
-import type { Processor, ProcessorContext } from '../../../core/component.ts';
+import { type Processor, type ProcessorContext, STOPPING } from '../../../core/component.ts';
 import { DeliveryError, isPermanent, permanent, retryable } from '../../../core/errors.ts';
 import { splitGroups } from '../../../core/split.ts';
 import type { Counter, Histogram } from '../../../core/telemetry.ts';
@@ -45,7 +45,7 @@ export class BatchProcessor implements Processor {
     this.#ctx = ctx;
     this.#createdMs = ctx.clock.monotonicMs();
     this.#keys = config.metadata_keys.map((k) => k.toLowerCase());
-    this.#stopping = ctx.host.shared('service/stopping', () => new AbortController()).signal;
+    this.#stopping = ctx.host.shared(STOPPING, () => new AbortController()).signal;
     const labels = { processor: ctx.id };
     this.#counters = {
       sendSize: ctx.telemetry.histogram(INSTRUMENTS.sendSize, labels),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { collector, componentContext, settled, TestSource } from '../../../../test/helpers/component.ts';
-import type { ProcessorDefinition } from '../../../core/component.ts';
+import { type ProcessorDefinition, STOPPING } from '../../../core/component.ts';
 import { DeliveryError } from '../../../core/errors.ts';
 import { findCollector } from './collect.ts';
 import definition, { type MemoryLimiterConfig } from './index.ts';
@@ -199,7 +199,7 @@ test('files that wait are turned away when the service stops', async (t) => {
   await limiter.start!();
   await tick();
   const waiting = limiter.consume(new TestSource(true).logs(['a']));
-  host.shared('service/stopping', () => new AbortController()).abort();
+  host.shared(STOPPING, () => new AbortController()).abort();
   await assert.rejects(waiting, /data refused due to high memory usage/);
   await limiter.stop!(new AbortController().signal);
 });

@@ -1,6 +1,6 @@
 /** The processor in front of a shared limiter: files wait, push senders get an error that they may retry. */
 import type { Batch } from '../../../core/batch.ts';
-import type { Processor, ProcessorContext } from '../../../core/component.ts';
+import { type Processor, type ProcessorContext, STOPPING } from '../../../core/component.ts';
 import { retryable } from '../../../core/errors.ts';
 import { findCollector } from './collect.ts';
 import { instrument, type MemoryLimiterConfig } from './index.ts';
@@ -23,7 +23,7 @@ export function makeMemoryLimiter(config: MemoryLimiterConfig, ctx: ProcessorCon
       }),
   );
   // Aborted when the whole service begins to stop: callers must come down then.
-  const stopping = ctx.host.shared('service/stopping', () => new AbortController()).signal;
+  const stopping = ctx.host.shared(STOPPING, () => new AbortController()).signal;
   const labels = { processor: ctx.id };
   const accepted = ctx.telemetry.counter(instrument('accepted', ctx.signal), labels);
   const refused = ctx.telemetry.counter(instrument('refused', ctx.signal), labels);

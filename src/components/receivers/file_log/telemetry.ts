@@ -6,12 +6,14 @@ export const OPEN_FILES: Instrument = {
   kind: 'gauge',
   help: 'Number of open files',
   unit: '1',
+  upDown: true,
 };
 export const READING_FILES: Instrument = {
   name: 'otelcol_fileconsumer_reading_files',
   kind: 'gauge',
   help: 'Number of open files that are being read',
   unit: '1',
+  upDown: true,
 };
 export const ACCEPTED: Instrument = {
   name: 'otelcol_receiver_accepted_log_records',
