@@ -1,6 +1,7 @@
 /** All operators, by type. */
 import type { OperatorDefinition } from '../operator.ts';
 import { add } from './add.ts';
+import { container } from './container.ts';
 import { jsonParser } from './json-parser.ts';
 import { move } from './move.ts';
 import { noop } from './noop.ts';
@@ -11,7 +12,7 @@ import { timeParser } from './time-parser.ts';
 import { traceParser } from './trace-parser.ts';
 
 export const OPERATORS: ReadonlyMap<string, OperatorDefinition> = new Map(
-  [add, jsonParser, move, noop, remove, scopeNameParser, severityParser, timeParser, traceParser].map(
+  [add, container, jsonParser, move, noop, remove, scopeNameParser, severityParser, timeParser, traceParser].map(
     (d) => [d.type, d] as const,
   ),
 );
