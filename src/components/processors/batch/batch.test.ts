@@ -133,6 +133,15 @@ test('callers wait while 16 MiB are held, and go on when the destination does', 
   );
 });
 
+test('combinations of metadata that fill the processor are sent before any of them is due', async (t) => {
+  const { processor, sink, stop } = await start(t, { timeout: '1h', metadata_keys: ['tenant'] });
+  for (let i = 0; i < 20; i++)
+    await processor.consume(source.logs(['x'.repeat(1 << 20)], new Map([['tenant', [`t${i}`]]])));
+  assert.ok(sink.batches.length >= 4);
+  await stop();
+  assert.equal(sink.batches.length, 20);
+});
+
 test('callers that wait are turned away when the service stops', async (t) => {
   const { processor, host, stop } = await start(t, {}, () => new Promise(() => {}));
   const all = Array.from({ length: 24 }, () => processor.consume(source.logs(['x'.repeat(1 << 20)])));

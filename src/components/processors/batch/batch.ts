@@ -72,6 +72,8 @@ export class BatchProcessor implements Processor {
     const batcher = this.#batcherOf(batch);
     while (this.#heldBytes > 0 && this.#heldBytes + batch.sizeBytes > MAX_HELD_BYTES) {
       if (this.#stopping.aborted || this.#isStopped) throw retryable('batch processor is full and shutting down');
+      // Many combinations of metadata can fill it without any of them being due.
+      for (const b of this.#batchers.values()) b.sendNow();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     if (this.#isStopped) throw retryable('batch processor is shut down');
@@ -169,6 +171,15 @@ class Batcher {
       this.#ticksFromMs = this.#ctx.clock.monotonicMs();
     }
     if (this.#count > 0) this.#setTimer();
+  }
+
+  /** Makes room. */
+  sendNow(): void {
+    while (this.#count > 0) {
+      this.#counters.sizeTrigger.add(1);
+      this.#cut();
+    }
+    this.#clearTimer();
   }
 
   /** Sends what is left; gives up waiting when `deadline` aborts. */
