@@ -40,6 +40,9 @@ const DIAL: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'cannot assign requested address',
 };
 
+/** What OpenSSL says when the other side does not speak TLS. */
+const NOT_TLS: readonly string[] = ['wrong version number', 'packet length too long', 'http request'];
+
 function tlsReason(e: NodeError, url: URL): string | undefined {
   switch (e.code) {
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
@@ -60,12 +63,14 @@ function tlsReason(e: NodeError, url: URL): string | undefined {
         (e.cert?.subjectaltname ?? e.cert?.subject?.CN ?? '').replace(/(?:DNS|IP Address):/g, '') || 'no name';
       return `tls: failed to verify certificate: x509: certificate is valid for ${names}, not ${e.host ?? url.hostname}`;
     }
-    case 'ERR_SSL_WRONG_VERSION_NUMBER':
-    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
-    case 'ERR_SSL_HTTP_REQUEST':
-      return 'http: server gave HTTP response to HTTPS client';
-    default:
-      return undefined;
+    default: {
+      // OpenSSL: `…:SSL routines:<function>:<reason>:<source file>:…`
+      const reason = /:SSL routines:[^:]*:([^:]+)/.exec(e.message ?? '')?.[1];
+      if (reason === undefined) return undefined;
+      return NOT_TLS.includes(reason)
+        ? 'http: server gave HTTP response to HTTPS client'
+        : `remote error: tls: ${reason}`;
+    }
   }
 }
 
