@@ -260,6 +260,7 @@ function link(stages: readonly Stage[], emitter: Emitter, ctx: ProgramContext, h
       next,
       output: (id) => named.get(id)!,
       fail,
+      copy: copyEntry,
       drop,
       warn(message, fields) {
         const held = limit.pass(message);

@@ -26,6 +26,8 @@ export interface OperatorContext {
   output(id: string): Process;
   /** Does what `on_error` says: logs, then passes on or drops. */
   fail(entry: Entry, error: string): void;
+  /** Another record with the same content, for a further output. */
+  copy(entry: Entry): Entry;
   /** Settles the entry as filtered for `reason`. */
   drop(entry: Entry, reason: string): void;
   /** Logs at most once in a while per message. */
