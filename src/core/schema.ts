@@ -86,7 +86,7 @@ export const byteSize = () =>
       ctx.addIssue({ code: 'custom', message: `invalid byte size ${JSON.stringify(v)}; write a number or e.g. 1MiB` });
       return z.NEVER;
     })
-    .meta({ examples: ['1MiB'] });
+    .meta({ format: 'size', examples: ['1MiB'] });
 
 /** One text where a list is wanted is a list: split at commas, as upstream's decoder does. */
 export const stringList = () =>
@@ -142,7 +142,12 @@ export const headers = () =>
     .union([
       z.record(z.string(), z.string()),
       z
-        .array(z.strictObject({ name: z.string(), value: z.string() }))
+        .array(
+          z.strictObject({
+            name: z.string().describe('Name of the header'),
+            value: z.string().describe('Value of the header'),
+          }),
+        )
         .transform((list) => Object.fromEntries(list.map((h) => [h.name, h.value]))),
     ])
     .default({})

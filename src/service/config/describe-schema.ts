@@ -56,6 +56,7 @@ const PLAIN: Readonly<Record<string, string>> = {
 
 function typeName(looked: Looked, depth: number): string {
   if (looked.isDuration) return 'duration';
+  if (looked.isSize) return 'size';
   const def = defOf(looked.inner);
   if (depth > MAX_DEPTH) return 'any';
   const of = (schema: z.ZodType): string => typeName(look(schema), depth + 1);

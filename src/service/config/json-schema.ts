@@ -11,7 +11,7 @@ type Json = Record<string, unknown>;
 const REFERENCE = '\\$\\{.+\\}';
 
 function relax(schema: Json): void {
-  if (schema['format'] === 'duration') delete schema['format'];
+  if (schema['format'] === 'duration' || schema['format'] === 'size') delete schema['format'];
   delete schema['secret'];
   const { type } = schema;
   if (type === 'integer' || type === 'number' || type === 'boolean') {

@@ -32,6 +32,7 @@ test('rows name every key with type, default and meaning', () => {
   const table: [string, string, string][] = [
     ['endpoint', 'string', ''],
     ['timeout', 'duration', '90s'],
+    ['size', 'size', '1KiB'],
     ['mode', 'one of a, b', 'a'],
     ['include', 'list of string', '[]'],
     ['tls', 'section', ''],

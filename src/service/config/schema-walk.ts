@@ -14,6 +14,7 @@ export interface Looked {
   readonly description: string | undefined;
   readonly isSecret: boolean;
   readonly isDuration: boolean;
+  readonly isSize: boolean;
   /** Other schemas than objects may accept one value in place of a list, or null in place of a map. */
   readonly isPreprocessed: boolean;
 }
@@ -48,6 +49,7 @@ export function look(schema: z.ZodType): Looked {
     description: undefined,
     isSecret: false,
     isDuration: false,
+    isSize: false,
     isPreprocessed: false,
   };
   let at: z.ZodType = schema;
@@ -57,6 +59,7 @@ export function look(schema: z.ZodType): Looked {
     found.description ??= meta?.description;
     found.isSecret ||= meta?.secret === true;
     found.isDuration ||= meta?.format === 'duration';
+    found.isSize ||= meta?.format === 'size';
     found.inner = at;
     found.type = def.type;
     if (def.type === 'default' || def.type === 'prefault') {
