@@ -40,7 +40,7 @@ test('sluice up: what the workload writes is what is delivered is what the store
   const [, url] = await up.until(/page +(http:\S+)/);
   let found: Record<string, string>[] = [];
   const end = performance.now() + 60_000;
-  while (found.length < 5 && performance.now() < end) {
+  while (found.length < 5 && performance.now() < end && up.child.exitCode === null) {
     await sleep(100);
     const answer = await fetch(`${url}select/logsql/query?query=namespace:=shop&limit=5`).catch(() => undefined);
     if (answer?.ok)

@@ -5,6 +5,14 @@ import { APPS, type App, type Random, seeded } from './apps.ts';
 import { ContainerLog, type Rotation, type Written } from './container-log.ts';
 
 const TICK_MS = 100;
+const MAX_FILES = 5;
+/**
+ * Logs grow to this many bytes for each line per second of the whole rate, so that the busiest container (about 70 B/s
+ * for each) rotates every ten seconds or so, however fast. Between two rotations a collector must have read the older
+ * file: what is rotated away before anybody could see it is lost on every collector.
+ */
+const ROTATION_BYTES_PER_RATE = 700;
+const MIN_ROTATION_BYTES = 256 << 10;
 
 export interface WorkloadOptions {
   readonly directory: string;
@@ -36,7 +44,10 @@ export class Workload {
   constructor(options: WorkloadOptions) {
     this.#options = options;
     this.#random = seeded(options.seed);
-    const rotation = options.rotation ?? { maxBytes: 512 << 10, maxFiles: 5 };
+    const rotation = options.rotation ?? {
+      maxBytes: Math.max(MIN_ROTATION_BYTES, options.linesPerSecond * ROTATION_BYTES_PER_RATE),
+      maxFiles: MAX_FILES,
+    };
     this.#apps = APPS.map((app) => ({
       app,
       running: Array.from({ length: app.replicas }, () => {
