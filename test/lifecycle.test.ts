@@ -57,8 +57,7 @@ for (const [what, args, message] of refused)
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   test(`${signal}: what the batch processor holds is sent, offsets are stored, the ledger is balanced, exit code 0`, async (t) => {
     const dir = tempDir(t);
-    const sink = await startSink();
-    t.after(() => sink.close());
+    const sink = await startSink(t);
     const port = await freePort();
     const config = filesToOtlp({
       include: join(dir, '*.log'),
@@ -100,8 +99,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const)
 
 test('a second signal ends a shutdown that hangs', async (t) => {
   const dir = tempDir(t);
-  const sink = await startSink();
-  t.after(() => sink.close());
+  const sink = await startSink(t);
   sink.answer = 'endless';
   writeFileSync(join(dir, 'a.log'), text(1, 10));
   const config = filesToOtlp({ include: join(dir, '*.log'), endpoint: sink.url, exporter: 'timeout: 10m' });
@@ -120,8 +118,7 @@ test('a second signal ends a shutdown that hangs', async (t) => {
 
 test('SIGHUP takes the new configuration, and nothing is lost or repeated over it', async (t) => {
   const dir = tempDir(t);
-  const sink = await startSink();
-  t.after(() => sink.close());
+  const sink = await startSink(t);
   const config = (include: string): string =>
     filesToOtlp({ include: join(dir, include), endpoint: sink.url, storage: join(dir, 'state') });
   writeFileSync(join(dir, 'a.log'), text(1, 3));
@@ -147,8 +144,7 @@ const broken: readonly [string, (good: string) => string, RegExp][] = [
 for (const [what, breakIt, message] of broken)
   test(`SIGHUP with a configuration ${what}: the old one keeps running and the error is logged`, async (t) => {
     const dir = tempDir(t);
-    const sink = await startSink();
-    t.after(() => sink.close());
+    const sink = await startSink(t);
     const good = filesToOtlp({ include: join(dir, '*.log'), endpoint: sink.url });
     writeFileSync(join(dir, 'a.log'), text(1, 1));
     const agent = startWith(t, dir, good);

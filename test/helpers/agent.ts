@@ -19,10 +19,26 @@ export async function until(condition: () => unknown, what: string, limitMs = LI
   }
 }
 
+const deferred = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** Like t.after, but last in, first out: what was made last may depend on what was made before. */
+export function defer(t: TestContext, undo: () => unknown): void {
+  const list = deferred.get(t);
+  if (list) {
+    list.push(undo);
+    return;
+  }
+  const made = [undo];
+  deferred.set(t, made);
+  t.after(async () => {
+    for (const u of made.reverse()) await u();
+  });
+}
+
 /** A fresh directory, removed when the test ends. */
 export function tempDir(t: TestContext): string {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'sluice-test-')));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  defer(t, () => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
@@ -92,7 +108,7 @@ export function startAgent(t: TestContext, args: readonly string[], options: Age
       resolve({ code, signal });
     });
   });
-  t.after(async () => {
+  defer(t, async () => {
     if (running) child.kill('SIGKILL');
     await exited;
   });

@@ -1,10 +1,12 @@
 /** A destination for tests: takes OTLP/HTTP logs, keeps the records, and misbehaves when told to. */
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import type { TestContext } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { type LogRecord, logRecords } from '../../src/wire/otlp-logs.ts';
 import { ProtoReader, ProtoWriter } from '../../src/wire/proto.ts';
+import { defer } from './agent.ts';
 
 export interface Sink {
   readonly url: string;
@@ -44,11 +46,32 @@ export function recordsOf(request: Uint8Array): LogRecord[] {
   return records;
 }
 
-export async function startSink(tls?: { key: string; cert: string }): Promise<Sink> {
+/** Closed when the test ends. */
+export async function startSink(t: TestContext, tls?: { key: string; cert: string }): Promise<Sink> {
   const records: LogRecord[] = [];
   let requests = 0;
   const timers = new Set<NodeJS.Timeout>();
-  const sink = { answer: 200 as Sink['answer'] };
+  const sockets = new Set<Socket>();
+  let url = '';
+  const sink: Sink = {
+    answer: 200,
+    records,
+    get url() {
+      return url;
+    },
+    get bodies() {
+      return records.map((r) => String(r.body));
+    },
+    get requests() {
+      return requests;
+    },
+    async close() {
+      for (const t of timers) clearInterval(t);
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const s of sockets) s.destroy();
+      await closed;
+    },
+  };
   const listener: RequestListener = (req, res) => {
     const chunks: Buffer[] = [];
     req.on('error', () => res.destroy());
@@ -70,21 +93,13 @@ export async function startSink(tls?: { key: string; cert: string }): Promise<Si
     });
   };
   const server: Server = tls ? createTlsServer(tls, listener) : createServer(listener);
+  server.on('connection', (s: Socket) => {
+    sockets.add(s);
+    s.on('close', () => sockets.delete(s));
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return Object.assign(sink, {
-    url: `${tls ? 'https' : 'http'}://127.0.0.1:${port}`,
-    records,
-    get bodies() {
-      return records.map((r) => String(r.body));
-    },
-    get requests() {
-      return requests;
-    },
-    async close() {
-      for (const t of timers) clearInterval(t);
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  });
+  url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
+  defer(t, () => sink.close());
+  return sink;
 }
