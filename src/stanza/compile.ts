@@ -14,8 +14,9 @@ import { cloneMap, cloneValue } from './field.ts';
 import type { Holder, OnError, OperatorContext, OperatorDefinition, Process } from './operator.ts';
 import { OPERATORS } from './operators/index.ts';
 import type { Program, ProgramContext, Token } from './program.ts';
-import { severityName } from './severity.ts';
+import { severityMatch, severityName } from './severity.ts';
 import type { Source } from './source.ts';
+import { chooseWindow } from './window/choose.ts';
 
 const LOG_INTERVAL_MS = 10_000;
 
@@ -61,13 +62,6 @@ export interface ProgramConfig {
   readonly resource: Readonly<Record<string, string>>;
 }
 
-export type WindowChoice = (
-  operators: readonly OperatorConfig[],
-  config: ProgramConfig,
-  ctx: ProgramContext,
-  program: Omit<Program, 'window'>,
-) => Program['window'] | Promise<Program['window']>;
-
 interface Stage {
   readonly index: number;
   readonly id: string;
@@ -78,41 +72,41 @@ interface Stage {
   named: ReadonlyMap<string, number>;
 }
 
-/**
- * Throws a ConfigError with the positions of everything that is wrong. `chooseWindow` may replace the general path by
- * one that reads whole windows of lines.
- */
-export async function compileProgram(
-  config: ProgramConfig,
-  ctx: ProgramContext,
-  chooseWindow?: WindowChoice,
-): Promise<Program> {
+/** Throws a ConfigError with the positions of everything that is wrong. */
+export async function compileProgram(config: ProgramConfig, ctx: ProgramContext): Promise<Program> {
   const stages = wire(config.operators, ctx.path);
   const emitter = new Emitter(config, ctx);
   const holders: Holder[] = [];
   const first = link(stages, emitter, ctx, holders);
-  const program: Omit<Program, 'window'> = {
+  const token: Program['token'] = (source, t) => first(emitter.entry(source, t));
+  const fast = chooseWindow(
+    {
+      operators: config.operators,
+      computed: emitter.attributes.templates.length + emitter.resource.templates.length > 0,
+      token,
+      severityOf: severityMatch,
+    },
+    ctx,
+  );
+  return {
     baseAttributes: emitter.attributes.constant,
     baseResource: emitter.resource.constant,
-    token: (source, token) => first(emitter.entry(source, token)),
+    window: fast?.window,
+    token,
     tick() {
+      fast?.flush(false);
       for (const h of holders) h.tick();
     },
     flush() {
+      fast?.flush(true);
       for (const h of holders) h.flush();
     },
     forget(source) {
+      fast?.forget(source);
       for (const h of holders) h.forget(source);
       emitter.forget(source);
     },
   };
-  const window = await chooseWindow?.(
-    stages.map((s) => s.config),
-    config,
-    ctx,
-    program,
-  );
-  return { ...program, window };
 }
 
 function wire(operators: readonly unknown[], path: readonly (string | number)[]): Stage[] {

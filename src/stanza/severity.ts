@@ -79,19 +79,33 @@ export function checkMapping(config: SeverityConfig, ctx: z.core.$RefinementCtx)
   }
 }
 
+/** Severity of a word: number (0: unknown) and text. */
+export type SeverityMatch = (text: string) => { readonly number: number; readonly text: string };
+
+export function severityMatch(
+  config: Partial<Pick<SeverityConfig, 'preset' | 'mapping' | 'overwrite_text'>>,
+): SeverityMatch {
+  const map = base(config.preset ?? '');
+  for (const [key, value] of Object.entries(config.mapping ?? {}))
+    addMapping(map, value, KNOWN.get(key.toLowerCase())!);
+  return (text) => {
+    // Mostly the word is written as the mapping has it.
+    const number = map.get(text) ?? map.get(text.toLowerCase()) ?? 0;
+    return { number, text: config.overwrite_text && number !== 0 ? NAMES[number]! : text };
+  };
+}
+
 export function severityBlock(config: SeverityConfig): Block {
-  const map = base(config.preset);
-  for (const [key, value] of Object.entries(config.mapping)) addMapping(map, value, KNOWN.get(key.toLowerCase())!);
-  const { parse_from: from, overwrite_text: overwrite } = config;
+  const match = severityMatch(config);
+  const { parse_from: from } = config;
   return (entry) => {
     const value = from.get(entry);
     if (value === undefined) return 'log entry does not have the expected parse_from field';
     const text = severityText(value);
     if (text === undefined) return `type ${typeof value} cannot be a severity`;
-    // Mostly the word is written as the mapping has it.
-    const n = map.get(text) ?? map.get(text.toLowerCase()) ?? 0;
-    entry.severityNumber = n;
-    entry.severityText = overwrite && n !== 0 ? NAMES[n]! : text;
+    const found = match(text);
+    entry.severityNumber = found.number;
+    entry.severityText = found.text;
     return undefined;
   };
 }

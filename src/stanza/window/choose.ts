@@ -1,6 +1,7 @@
 /** Decides whether a list of operators can take the fast way, and how much of it. */
 import { parseSize } from '../../core/schema.ts';
 import type { ProgramContext, Token } from '../program.ts';
+import type { SeverityMatch } from '../severity.ts';
 import type { Source } from '../source.ts';
 import { type ContainerOptions, containerWindow } from './container.ts';
 import { JsonTail, type JsonTailOptions } from './json-tail.ts';
@@ -23,7 +24,7 @@ export interface ChoiceInput {
   readonly computed: boolean;
   readonly token: (source: Source, token: Token) => void;
   /** Severity of a value by a `severity` block's mapping: number and text. */
-  readonly severityOf: (block: Raw) => (value: string) => { readonly number: number; readonly text: string };
+  readonly severityOf: (block: Raw) => SeverityMatch;
 }
 
 const only = (o: Raw, allowed: readonly string[]): boolean =>

@@ -6,7 +6,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { EMPTY_SCOPE, type Resource, resourceOf } from '../../core/resource.ts';
-import { podOfPath } from '../pod-path.ts';
+import { podOf } from '../operators/container-path.ts';
 import type { Source } from '../source.ts';
 import { IsoTime } from './iso-time.ts';
 import type { JsonTail } from './json-tail.ts';
@@ -284,9 +284,9 @@ function describeSource(source: Source, open: Open, fromPath: boolean): About | 
   const resource = new Map(source.resource);
   if (fromPath) {
     const path = source.attributes.get('log.file.path');
-    const pod = typeof path === 'string' ? podOfPath(path) : undefined;
+    const pod = typeof path === 'string' ? podOf(path) : undefined;
     if (!pod) return null;
-    for (const [k, v] of pod) resource.set(k, v);
+    for (let i = 0; i < pod.length; i += 2) resource.set(pod[i]!, pod[i + 1]!);
   }
   const attributes = (stream: string, tag: string) =>
     encodedAttributes(source, [

@@ -1,6 +1,7 @@
 /** json_parser with its timestamp and severity blocks, as the last thing that a fast path does to a line. */
 import { putNanos, putSeconds } from '../../wire/nanos.ts';
 import { putVarint } from '../../wire/proto.ts';
+import type { SeverityMatch } from '../severity.ts';
 import type { Source } from '../source.ts';
 import { IsoTime } from './iso-time.ts';
 import { JSON_GROWTH, JsonAttributes, KIND_STRING, MAX_JSON_BYTES } from './json.ts';
@@ -19,7 +20,7 @@ export interface JsonTailOptions {
   readonly severity?: {
     readonly key: string;
     /** Severity number (0: unknown) and text for a value as it stands in the record. */
-    readonly of: (value: string) => { readonly number: number; readonly text: string };
+    readonly of: SeverityMatch;
   };
 }
 
