@@ -51,7 +51,7 @@ test('--version and --help end well', () => {
 test('errors are one text on stderr, without a stack, and exit code 1', () => {
   const bad = file(
     'bad.yaml',
-    'receivers:\n  otlp:\nexporters:\n  otlp_http: {endpont: x}\nservice:\n  pipelines: {logs: {receivers: [otlp], exporters: [nope]}}\n',
+    'receivers:\n  otlp: {protocols: {http: }}\nexporters:\n  otlp_http: {endpont: x, endpoint: "http://x"}\nservice:\n  pipelines: {logs: {receivers: [otlp], exporters: [nope]}}\n',
   );
   const table: [string[], RegExp][] = [
     [[], /^Error: at least one config flag must be provided\n$/],
