@@ -15,6 +15,8 @@ import { INSTRUMENTS } from './instruments.ts';
 const SEND_BYTES = 4 * 1024 * 1024;
 /** Most bytes that are collected or on their way before callers wait. */
 const MAX_HELD_BYTES = 16 * 1024 * 1024;
+/** How long stopping waits for data that its source can read again: a destination that is down must not take it all. */
+const PATIENT_FLUSH_MS = 5000;
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5000;
 
@@ -132,7 +134,10 @@ class Batcher {
   #ticksFromMs: number;
   /** A tick came while a batch was being sent: what has been collected goes next. */
   #isDue = false;
-  #deadline: AbortSignal | undefined;
+  /** Being sent now. */
+  #current: Batch | undefined;
+  /** The time for the last flush is over: what is left stays unsettled. */
+  #isAbandoned = false;
   readonly #isStopping = new AbortController();
 
   constructor(
@@ -184,7 +189,6 @@ class Batcher {
 
   /** Sends what is left; gives up waiting when `deadline` aborts. */
   async flush(deadline: AbortSignal): Promise<void> {
-    this.#deadline = deadline;
     this.#isStopping.abort();
     this.#clearTimer();
     while (this.#count > 0) {
@@ -192,11 +196,16 @@ class Batcher {
       this.#cut();
     }
     if (!this.#sending || deadline.aborted) return;
+    const isPatient = [this.#current, ...this.#outbox].every((b) => b === undefined || b.patient);
+    const until = isPatient ? AbortSignal.any([deadline, AbortSignal.timeout(PATIENT_FLUSH_MS)]) : deadline;
     let onAbort = (): void => {};
-    const aborted = new Promise<void>((resolve) => (onAbort = resolve));
-    deadline.addEventListener('abort', onAbort, { once: true });
+    const aborted = new Promise<void>((resolve) => {
+      onAbort = resolve;
+    });
+    until.addEventListener('abort', onAbort, { once: true });
     await Promise.race([this.#sending, aborted]);
-    deadline.removeEventListener('abort', onAbort);
+    until.removeEventListener('abort', onAbort);
+    this.#isAbandoned = until.aborted;
   }
 
   #setTimer(): void {
@@ -248,7 +257,9 @@ class Batcher {
         this.#cut();
         continue;
       }
+      this.#current = batch;
       await this.#send(batch);
+      this.#current = undefined;
       this.#release(batch.sizeBytes);
     }
     this.#sending = undefined;
@@ -258,7 +269,7 @@ class Batcher {
     this.#counters.sendSize.record(batch.count);
     this.#counters.sendSizeBytes.record(batch.sizeBytes);
     for (let backoffMs = MIN_BACKOFF_MS; ; backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS)) {
-      if (this.#deadline?.aborted) return;
+      if (this.#isAbandoned) return;
       try {
         return await this.#ctx.next.consume(batch);
       } catch (error) {
