@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ConfigError } from './errors.ts';
 import { BodyTooLargeError, parseEndpoint, readBody, startHttpServer } from './http-server.ts';
@@ -118,4 +122,56 @@ test('bodies over the limit are refused, announced or not', async () => {
   await send(true, '0123456789a');
   assert.deepEqual(seen, ['10', 'http: request body too large', 'http: request body too large']);
   await server.close();
+});
+
+const pem = (name: string) => new URL(`./testdata/tls/${name}.pem`, import.meta.url).pathname;
+
+/** The status of a GET, or the code of the error. */
+const get = (address: string, tls: https.RequestOptions): Promise<number | string | undefined> =>
+  new Promise((resolve) => {
+    const req = https.get(`https://${address}/`, { ca: readFileSync(pem('ca')), agent: false, ...tls }, (res) =>
+      resolve(res.resume().statusCode),
+    );
+    req.on('error', (e: NodeJS.ErrnoException) => resolve(e.code));
+  });
+
+test('HTTPS is served, and a client CA makes certificates of clients necessary', async () => {
+  const pair = { cert_file: pem('server'), key_file: pem('server-key') };
+  const open = await startHttpServer(config({ tls: pair }), (_q, s) => void s.end());
+  assert.equal(await get(open.address, {}), 200);
+  assert.match(String(await get(open.address, { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1' })), /^E/);
+  await open.close();
+  const mutual = await startHttpServer(
+    config({ tls: { ...pair, client_ca_file: pem('ca') } }),
+    (_q, s) => void s.end(),
+  );
+  const client = { cert: readFileSync(pem('client')), key: readFileSync(pem('client-key')) };
+  assert.equal(await get(mutual.address, client), 200);
+  assert.notEqual(await get(mutual.address, {}), 200);
+  await mutual.close();
+  await assert.rejects(
+    startHttpServer(config({ tls: null }), () => {}),
+    /must include both certificate and key/,
+  );
+});
+
+test('certificates of a server are read again after reload_interval', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-tls-'));
+  const put = (name: string) => {
+    copyFileSync(pem(name), join(dir, 'c.pem'));
+    copyFileSync(pem(`${name}-key`), join(dir, 'k.pem'));
+  };
+  put('expired');
+  const server = await startHttpServer(
+    config({ tls: { cert_file: join(dir, 'c.pem'), key_file: join(dir, 'k.pem'), reload_interval: '5ms' } }),
+    (_q, s) => void s.end(),
+  );
+  try {
+    assert.equal(await get(server.address, {}), 'CERT_HAS_EXPIRED');
+    put('server');
+    for (let i = 0; (await get(server.address, {})) !== 200; i++) assert.ok(i < 1000, 'still the old certificate');
+  } finally {
+    await server.close();
+    rmSync(dir, { recursive: true });
+  }
 });

@@ -155,7 +155,10 @@ export const headers = () =>
     .meta({ secret: true });
 
 export const auth = () =>
-  z.strictObject({ authenticator: z.string().describe('Id of an authenticator extension') }).optional();
+  z
+    .strictObject({ authenticator: z.string().describe('Id of an authenticator extension') })
+    .optional()
+    .describe('Credentials of requests');
 
 export const retryOnFailure = (initialInterval = '5s', enabled = true) =>
   section(
@@ -196,9 +199,12 @@ export const httpServerShape = (endpoint: string) => ({
     .describe('Kind of socket; unix takes a path as endpoint'),
   tls: section(tlsServer()).optional().describe('Serve HTTPS'),
   auth: z
-    .strictObject({ authenticator: z.string(), request_params: z.array(z.string()).default([]) })
+    .strictObject({
+      authenticator: z.string().describe('Id of an authenticator extension'),
+      request_params: z.array(z.string()).default([]).describe('Accepted without effect: authenticators get headers'),
+    })
     .optional()
-    .describe('Id of an authenticator extension'),
+    .describe('Who may send'),
   cors: section(
     z.strictObject({
       allowed_origins: z
@@ -228,13 +234,19 @@ export const httpServerShape = (endpoint: string) => ({
   write_timeout: duration().prefault(0).describe('Longest silence while an answer is written; 0: none'),
   keepalive: section(
     z.strictObject({
-      enabled: z.boolean().default(true),
+      enabled: z.boolean().default(true).describe('Keep connections open between requests'),
       idle_timeout: duration().prefault('1m').describe('How long an idle connection is kept'),
     }),
-  ).optional(),
+  )
+    .optional()
+    .describe('Connections between requests'),
   idle_timeout: duration().optional().describe('Deprecated: keepalive.idle_timeout'),
   keep_alives_enabled: z.boolean().optional().describe('Deprecated: keepalive.enabled'),
-  middlewares: z.array(z.unknown()).max(0, { error: 'middlewares are not supported' }).default([]),
+  middlewares: z
+    .array(z.unknown())
+    .max(0, { error: 'middlewares are not supported' })
+    .default([])
+    .describe('Not supported: must be empty'),
 });
 export const httpServer = (endpoint: string) => z.strictObject(httpServerShape(endpoint));
 export type HttpServerConfig = z.output<ReturnType<typeof httpServer>>;
@@ -246,7 +258,8 @@ const unsupported = (key: string) =>
     .refine((v) => v === undefined || v === null || v === false || (Array.isArray(v) && v.length === 0), {
       error: `'${key}' is not supported`,
     })
-    .optional();
+    .optional()
+    .describe('Not supported: must be absent');
 
 export const COMPRESSIONS = [
   'none',
@@ -275,7 +288,9 @@ export const httpClientShape = (timeout: string, compression: (typeof COMPRESSIO
     .describe('How bodies are packed'),
   compression_params: section(
     z.strictObject({ level: z.int().optional().describe('gzip, zlib, deflate: -2 to 9; zstd: any') }),
-  ).prefault({}),
+  )
+    .prefault({})
+    .describe('How hard bodies are packed'),
   timeout: duration().prefault(timeout).describe('Longest time for one attempt, the answer included; 0: none'),
   proxy_url: z
     .string()
@@ -286,12 +301,14 @@ export const httpClientShape = (timeout: string, compression: (typeof COMPRESSIO
   max_conns_per_host: z.int().min(0).default(0).describe('Most connections at a time; 0: no limit'),
   keepalive: section(
     z.strictObject({
-      enabled: z.boolean().default(true),
+      enabled: z.boolean().default(true).describe('Use connections for more than one request'),
       idle_conn_timeout: duration().prefault('90s').describe('How long an idle connection is kept'),
-      max_idle_conns: z.int().min(0).default(100),
-      max_idle_conns_per_host: z.int().min(0).default(0),
+      max_idle_conns: z.int().min(0).default(100).describe('Most idle connections; 0: 100'),
+      max_idle_conns_per_host: z.int().min(0).default(0).describe('Accepted without effect: an exporter has one host'),
     }),
-  ).optional(),
+  )
+    .optional()
+    .describe('Connections between requests'),
   idle_conn_timeout: duration().optional().describe('Deprecated: keepalive.idle_conn_timeout'),
   max_idle_conns: z.int().optional().describe('Deprecated: keepalive.max_idle_conns'),
   max_idle_conns_per_host: z.int().optional().describe('Deprecated: keepalive.max_idle_conns_per_host'),
@@ -344,10 +361,18 @@ const queueBatch = () =>
       partition: section(
         z.strictObject({
           metadata_keys: z.array(z.string()).default([]).describe('Separate batches per value of this client metadata'),
-          cache_size: z.int().min(1).default(10_000),
-          idle_timeout: duration().prefault('90s'),
+          cache_size: z
+            .int()
+            .min(1)
+            .default(10_000)
+            .describe('Accepted without effect: a partition lives as long as it holds data'),
+          idle_timeout: duration()
+            .prefault('90s')
+            .describe('Accepted without effect: a partition lives as long as it holds data'),
         }),
-      ).prefault({}),
+      )
+        .prefault({})
+        .describe('Separate batches'),
     }),
   );
 

@@ -16,8 +16,8 @@ const schema = z
       .enum(['proto', 'json'], { error: (issue) => `invalid encoding type: ${String(issue.input)}` })
       .default('proto')
       .describe('Format of the messages'),
-    retry_on_failure: retryOnFailure(),
-    sending_queue: sendingQueue(),
+    retry_on_failure: retryOnFailure().describe('What happens after errors that may pass'),
+    sending_queue: sendingQueue().describe('Holds data until it is sent'),
   })
   .superRefine(checkHttpClient)
   .superRefine((c, ctx) => {
@@ -36,7 +36,7 @@ export type OtlpHttpConfig = z.output<typeof schema>;
 export default defineExporter({
   id: 'otlp_http',
   aliases: ['otlphttp'],
-  summary: 'Sends logs, metrics and traces as OTLP over HTTP',
+  summary: 'Sends logs, metrics and traces as OTLP over HTTP, in protobuf or JSON.',
   stability: 'stable',
   signals: ['logs', 'metrics', 'traces'],
   schema,

@@ -35,13 +35,15 @@ const schema = z.strictObject({
         if (!p.http && p.grpc === undefined)
           ctx.addIssue({ code: 'custom', message: 'must specify at least one protocol when using the OTLP receiver' });
       }),
-  ).prefault({}),
+  )
+    .prefault({})
+    .describe('Which protocols are served'),
 });
 export type OtlpReceiverConfig = z.output<typeof schema>;
 
 export default defineReceiver({
   id: 'otlp',
-  summary: 'Takes logs, metrics and traces over OTLP/HTTP',
+  summary: 'Takes logs, metrics and traces over OTLP/HTTP, in protobuf or JSON.',
   stability: 'stable',
   signals: ['logs', 'metrics', 'traces'],
   schema,
