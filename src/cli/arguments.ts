@@ -1,7 +1,7 @@
 /** Reads a command line by the table of commands, as otelcol's flag package does: `--flag value`, `--flag=value`, `--flag=false`. */
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { ConfigError } from '../core/errors.ts';
-import { didYouMean } from '../service/config/suggest.ts';
+import { didYouMean } from '../core/suggest.ts';
 import { COMMANDS, type Command, type Flag, findCommand, GLOBAL_FLAGS } from './commands.ts';
 
 export interface Arguments {

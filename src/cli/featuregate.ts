@@ -1,7 +1,7 @@
 /** `sluice featuregate [ID]`: the known feature gates and whether they are on. */
 import { ConfigError } from '../core/errors.ts';
+import { didYouMean } from '../core/suggest.ts';
 import { type Gate, gates, selectGates } from '../service/config/gates.ts';
-import { didYouMean } from '../service/config/suggest.ts';
 import type { Arguments } from './arguments.ts';
 
 export async function run(args: Arguments): Promise<number> {

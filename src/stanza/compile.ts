@@ -5,6 +5,7 @@ import { ConfigError, type Diagnostic, messageOf } from '../core/errors.ts';
 import { RateLimit } from '../core/log.ts';
 import type { Resource, Scope } from '../core/resource.ts';
 import { resourceOf, scopeOf } from '../core/resource.ts';
+import { zodWords } from '../core/zod-words.ts';
 import type { ReadonlyValueMap, Value, ValueMap } from '../wire/otlp.ts';
 import { writeLogRecord } from '../wire/otlp-logs.ts';
 import { ProtoWriter } from '../wire/proto.ts';
@@ -48,10 +49,10 @@ export const operatorsSchema = z
         ctx.addIssue({ code: 'custom', path: definition.key ? [i, definition.key] : [i], message: definition.error });
         return;
       }
-      const result = definition.schema.safeParse(config);
+      const result = definition.schema.safeParse(config, { error: zodWords });
       if (result.success) return;
-      for (const issue of result.error.issues)
-        ctx.addIssue({ code: 'custom', path: [i, ...issue.path], message: issue.message });
+      // As they are, so that whoever loads the configuration sees what was wanted where.
+      for (const issue of result.error.issues) ctx.addIssue({ ...issue, path: [i, ...issue.path] });
     });
   })
   .describe('Operators that each record goes through, in order');

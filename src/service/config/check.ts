@@ -1,9 +1,9 @@
 /** Rules about the configuration as a whole: something is configured, references lead somewhere, components know the signals asked of them. */
 import type { ComponentKind } from '../../core/component.ts';
+import { didYouMean } from '../../core/suggest.ts';
 import type { PipelineConfig } from './config.ts';
 import type { Loading } from './load.ts';
 import type { ServiceSection } from './service-section.ts';
-import { didYouMean } from './suggest.ts';
 import { locate, type MapNode, type Path } from './tree.ts';
 
 /** `below` leads from the path that is told to the item that the position shall be of. */

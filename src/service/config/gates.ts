@@ -1,6 +1,6 @@
 /** Feature gates that configurations in the field name, with the stage that decides whether they are on. */
 import { ConfigError } from '../../core/errors.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../../core/suggest.ts';
 
 export type GateStage = 'alpha' | 'beta' | 'stable' | 'deprecated';
 

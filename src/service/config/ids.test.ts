@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { didYouMean } from '../../core/suggest.ts';
 import { parseId, parsePipelineId } from './ids.ts';
-import { didYouMean } from './suggest.ts';
 
 test('ids are split at the first slash and trimmed', () => {
   const table: [string, { id: string; type: string; name: string }][] = [

@@ -17,6 +17,7 @@ import {
 } from '../../core/component.ts';
 import { ConfigError } from '../../core/errors.ts';
 import { byteSize, duration, headers, section, stringList } from '../../core/schema.ts';
+import { zodWords } from '../../core/zod-words.ts';
 import type { LoadedConfig } from './config.ts';
 import { formatConfigError, inComponent } from './diagnostics.ts';
 import { selectGates } from './gates.ts';
@@ -44,6 +45,15 @@ const files = z
     fingerprint_size: byteSize().prefault('1kb'),
     attributes: z.record(z.string(), z.string()).default({}),
     anything: z.unknown().optional(),
+    // Parses inside a parse, as the operators of file_log do.
+    nested: z
+      .unknown()
+      .optional()
+      .superRefine((v, ctx) => {
+        const inner = z.strictObject({ text: z.string().default(''), n: z.int().default(0) });
+        const result = inner.safeParse(v ?? {}, { error: zodWords });
+        for (const issue of result.error?.issues ?? []) ctx.addIssue({ ...issue, path: issue.path });
+      }),
     thrower: z
       .string()
       .optional()
@@ -237,6 +247,19 @@ test('problems carry the words of otelcol, the path and the place', async () => 
     ],
     ['rule', yaml({ receivers: '  filelog:' }), /receivers::filelog: 'include' must be specified/, '2:3'],
     ['thrown by a schema', withReceiver('thrower: config'), /^receivers::filelog::thrower: no such thing$/, '4:14'],
+    [
+      'in a parse inside',
+      withReceiver('nested: {n: x}'),
+      /^receivers::filelog::nested::n: expected type 'int', got/,
+      '4:17',
+    ],
+    [
+      'unknown key inside',
+      withReceiver('nested: {txt: x}'),
+      /nested: has invalid keys: txt$/,
+      '4:14',
+      'did you mean "text"?',
+    ],
     ['thrown by mistake', withReceiver('thrower: bug'), /^receivers::filelog: oops$/, '2:3'],
     [
       'unknown component',
@@ -405,7 +428,7 @@ test('a reference gives a string field its text and others its value', async () 
   const config = await load(
     yaml({
       receivers:
-        '  filelog:\n    include: ${env:LIST}\n    more: ${env:NUM}\n    poll_interval: ${env:WAIT}\n    max_concurrent_files: ${env:NUM}\n    include_file_path: ${env:FLAG}\n    attributes: {a: "${env:NUM}", b: "${env:EMPTY}", c: "${env:UNSET}", d: "${env:LIST}"}\n    anything: ${env:NUM}\n    start_at: ${env:UNSET}\n',
+        '  filelog:\n    include: ${env:LIST}\n    more: ${env:NUM}\n    nested: {text: "${env:NUM}", n: "${env:NUM}"}\n    poll_interval: ${env:WAIT}\n    max_concurrent_files: ${env:NUM}\n    include_file_path: ${env:FLAG}\n    attributes: {a: "${env:NUM}", b: "${env:EMPTY}", c: "${env:UNSET}", d: "${env:LIST}"}\n    anything: ${env:NUM}\n    start_at: ${env:UNSET}\n',
       exporters: '  otlphttp: {headers: {h: "${env:HEAD}"}, endpoint: "${env:NUM}"}',
     }),
     env,
@@ -413,6 +436,7 @@ test('a reference gives a string field its text and others its value', async () 
   const value = config.receivers.get('filelog')?.value as z.output<typeof files>;
   assert.deepEqual(value.include, ['x', 'y']);
   assert.deepEqual(value.more, ['007']);
+  assert.deepEqual(value.nested, { text: '007', n: 7 });
   assert.equal(value.poll_interval, 3000);
   assert.equal(value.max_concurrent_files, 7);
   assert.equal(value.include_file_path, true);

@@ -2,6 +2,7 @@
 import { type RegistryEntry, registry } from '../../components/index.ts';
 import type { AnyDefinition, ComponentKind } from '../../core/component.ts';
 import { ConfigError, type Diagnostic, messageOf } from '../../core/errors.ts';
+import { didYouMean } from '../../core/suggest.ts';
 import { checkReferences } from './check.ts';
 import type { ComponentConfig, ConfigWarning, LoadedConfig } from './config.ts';
 import { expandTree } from './expand.ts';
@@ -11,7 +12,6 @@ import type { Problem } from './issues.ts';
 import { parseSection } from './parse-section.ts';
 import { parseService } from './service-section.ts';
 import { type ConfigSources, type Environment, readSources, retriever } from './sources.ts';
-import { didYouMean } from './suggest.ts';
 import { locate, locateKey, type MapNode, type Node, nodeAt, type Path, toData } from './tree.ts';
 
 export type { ConfigSources, Environment } from './sources.ts';

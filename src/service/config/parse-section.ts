@@ -5,7 +5,8 @@
  */
 import type * as z from 'zod';
 import { ConfigError, messageOf } from '../../core/errors.ts';
-import { leafIssues, type Problem, toProblems, zodWords } from './issues.ts';
+import { zodWords } from '../../core/zod-words.ts';
+import { leafIssues, type Problem, toProblems } from './issues.ts';
 import { locate, type Node, nodeAt, type Path, setKey, toData } from './tree.ts';
 
 export interface ParsedSection<T> {
