@@ -20,7 +20,7 @@ const quoted = (text: string): string => JSON.stringify(text);
 
 export const agentConfig = (o: AgentConfigOptions): string => `${MARK}
 # The same file runs with: sluice --config ${o.path}
-# and with otelcol-contrib --config ${o.path}
+# and with a newer otelcol-contrib (0.149): otelcol-contrib --config ${o.path}
 
 extensions:
   health_check:
@@ -30,7 +30,7 @@ extensions:
     create_directory: true
 
 receivers:
-  filelog:
+  file_log:
     include:
       - ${quoted(`${o.pods}/*/*/*.log`)}
       # What the kubelet renamed while nobody read it.
@@ -54,7 +54,7 @@ processors:
     timeout: 1s
 
 exporters:
-  otlphttp:
+  otlp_http:
     logs_endpoint: ${o.storeUrl}/insert/opentelemetry/v1/logs
     compression: gzip
 
@@ -70,7 +70,7 @@ service:
                 port: ${o.metricsPort}
   pipelines:
     logs:
-      receivers: [filelog]
+      receivers: [file_log]
       processors: [memory_limiter, batch]
-      exporters: [otlphttp]
+      exporters: [otlp_http]
 `;

@@ -47,9 +47,9 @@ test('the agent configuration is YAML that says what was asked, also for odd pat
   });
   assert.ok(text.startsWith(MARK));
   const config = parse(text) as {
-    receivers: { filelog: { include: string[] } };
-    exporters: { otlphttp: { logs_endpoint: string } };
+    receivers: { file_log: { include: string[] } };
+    exporters: { otlp_http: { logs_endpoint: string } };
   };
-  assert.equal(config.receivers.filelog.include[0], '/tmp/a "b": c/pods/*/*/*.log');
-  assert.equal(config.exporters.otlphttp.logs_endpoint, 'http://127.0.0.1:9428/insert/opentelemetry/v1/logs');
+  assert.equal(config.receivers.file_log.include[0], '/tmp/a "b": c/pods/*/*/*.log');
+  assert.equal(config.exporters.otlp_http.logs_endpoint, 'http://127.0.0.1:9428/insert/opentelemetry/v1/logs');
 });

@@ -22,6 +22,8 @@ const MAX_AGE_MS = 6 * 3_600_000;
 const LOOK_MS = 1000;
 /** Between plain lines, when the output is no terminal. */
 const PLAIN_MS = 5000;
+/** Rates are means over the last so many milliseconds, so that batches of a second do not make them jump. */
+const RATE_MS = 5000;
 /** How long the agent may take to deliver the rest once nothing more is written. */
 const DRAIN_MS = 30_000;
 
@@ -209,9 +211,8 @@ interface Rate {
   stored: number;
 }
 
-/** Rates over the last few seconds, so that batches of a second do not make them jump. */
 class Rates {
-  readonly #samples: (Rate & { readonly atMs: number })[] = [];
+  readonly #samples: (Rate & { readonly atMs: number })[] = [{ atMs: 0, written: 0, read: 0, bytes: 0, stored: 0 }];
 
   at(atMs: number, agent: AgentProcess, workload: Workload | undefined, store: LogStore): Rate {
     const now = {
@@ -222,7 +223,7 @@ class Rates {
       stored: store.accepted,
     };
     this.#samples.push(now);
-    while (this.#samples.length > 6) this.#samples.shift();
+    while (this.#samples.length > 2 && atMs - this.#samples[1]!.atMs > RATE_MS) this.#samples.shift();
     const first = this.#samples[0]!;
     const seconds = Math.max((now.atMs - first.atMs) / 1000, 0.001);
     const per = (k: keyof Rate): number => Math.max(0, (now[k] - first[k]) / seconds);

@@ -200,6 +200,7 @@ async function follow() {
   if (found.rows.length === 0) return;
   const pattern = wordsToMark();
   const rows = $('rows');
+  found.rows.sort((a, b) => (a.time < b.time ? 1 : -1));
   rows.prepend(...found.rows.map((r) => rowElement(r, pattern)));
   if (state.at >= 0) state.at += found.rows.length;
   while (rows.children.length > MOST_ROWS) rows.lastElementChild.remove();
