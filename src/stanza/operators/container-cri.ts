@@ -8,7 +8,6 @@ export class CriLine {
   stream = '';
   tag = '';
   log = '';
-  #bare = false;
 
   /** Which runtime writes such lines; '' when none does. A time with Z is containerd's, one without is CRI-O's. */
   scan(s: string): 'containerd' | 'crio' | '' {
@@ -35,20 +34,13 @@ export class CriLine {
       if (c !== 32) {
         this.tag = c === 70 ? 'F' : c === 80 ? 'P' : s[j]!;
         this.log = s.slice(j + 2);
-        this.#bare = false;
         return kind;
       }
     }
     const end = s.indexOf(' ', j);
-    this.#bare = end < 0;
     this.tag = end < 0 ? s.slice(j) : s.slice(j, end);
     this.log = end < 0 ? '' : s.slice(end + 1);
     return kind;
-  }
-
-  /** Blanks at the end of the text that were cut off the line: the first one stood before the text if that is empty. */
-  seam(trimmed: string): string {
-    return this.#bare ? trimmed.slice(1) : trimmed;
   }
 }
 

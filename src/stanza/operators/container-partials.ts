@@ -1,6 +1,6 @@
 /**
- * Joins the parts of lines that a runtime split (tag P, at the end F). stdout and stderr are joined separately, and
- * blanks that trimming took off the end of a part are put back where the line goes on.
+ * Joins the parts of lines that a runtime split (tag P, at the end F). stdout and stderr are joined separately. Parts
+ * are trimmed like any line, so blanks at a seam are gone, as upstream's.
  */
 import type { Clock } from '../../core/clock.ts';
 import type { Entry } from '../entry.ts';
@@ -15,8 +15,6 @@ interface Partial {
   readonly held: Held;
   readonly sinceMs: number;
   text: string;
-  /** Blanks behind `text`, if it goes on. */
-  seam: string;
   size: number;
 }
 
@@ -36,7 +34,7 @@ export class PartialLines implements Holder {
     return this.#open.size === 0;
   }
 
-  add(entry: Entry, stream: string, last: boolean, seam: string): void {
+  add(entry: Entry, stream: string, last: boolean): void {
     const path = entry.attributes.get('log.file.path');
     const key = `${stream}:${typeof path === 'string' ? path : entry.source.path}`;
     let partial = this.#open.get(key);
@@ -47,14 +45,12 @@ export class PartialLines implements Holder {
     const text = typeof entry.body === 'string' ? entry.body : '';
     if (partial) {
       partial.held.join(entry);
-      partial.text += partial.seam + text;
-      partial.size += partial.seam.length;
+      partial.text += text;
     } else {
       if (this.#open.size >= MAX_SOURCES) this.flush();
-      partial = { held: new Held(entry), sinceMs: this.#clock.monotonicMs(), text, seam: '', size: 0 };
+      partial = { held: new Held(entry), sinceMs: this.#clock.monotonicMs(), text, size: 0 };
       this.#open.set(key, partial);
     }
-    partial.seam = seam;
     partial.size += Buffer.byteLength(text);
     if (last || (this.#maxBytes > 0 && partial.size > this.#maxBytes)) this.#release(key, partial);
   }

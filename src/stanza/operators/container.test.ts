@@ -120,11 +120,7 @@ test('a fixed format refuses the others', async () => {
     'plain',
     '{"not":"docker"}',
   ];
-  for (const [format, body] of [
-    ['containerd', 'a'],
-    ['crio', 'b'],
-    ['docker', 'c'],
-  ]) {
+  for (const [format, body] of Object.entries({ containerd: 'a', crio: 'b', docker: 'c' })) {
     const { records } = await lines({ format, on_error: 'drop_quiet' }, ...input);
     assert.deepEqual(
       records.map((r) => r.body),
@@ -134,7 +130,7 @@ test('a fixed format refuses the others', async () => {
   }
 });
 
-test('parts are joined by stream, with the blanks at their seams, as the first part', async () => {
+test('parts are joined by stream, trimmed like any line, as the first part', async () => {
   const { records, run, source } = await lines(
     {},
     '2026-01-02T03:04:05.1Z stdout P out1 ',
@@ -147,7 +143,7 @@ test('parts are joined by stream, with the blanks at their seams, as the first p
   assert.deepEqual(
     records.map((r) => [r.body, r.attributes['logtag'], r.attributes['log.iostream'], r.time]),
     [
-      ['out1  out2', 'P', 'stdout', NOW + 100_000_000n],
+      ['out1out2', 'P', 'stdout', NOW + 100_000_000n],
       ['err1-err2', 'P', 'stderr', NOW + 200_000_000n],
       ['single', 'F', 'stderr', NOW + 600_000_000n],
     ],
@@ -188,7 +184,7 @@ test('an unfinished line is held back, and given out after five seconds, at a fl
     act(t);
     assert.deepEqual(
       t.run.take().map((r) => r.body),
-      ['never finished'],
+      ['neverfinished'],
       name,
     );
     assert.equal(t.source.holds.size, 0);
@@ -203,7 +199,7 @@ test('a line over a rotation is joined, and both files wait for its outcome', as
   assert.equal(after.range.pendingRecords, 1);
   assert.deepEqual(
     run.take().map((r) => r.body),
-    ['first second'],
+    ['firstsecond'],
   );
   assert.equal(source.range.pendingRecords, 0);
   assert.equal(after.range.pendingRecords, 0);

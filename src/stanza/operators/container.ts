@@ -149,7 +149,7 @@ export const container = defineOperator({
         }
       }
       if (last && partials.isEmpty) next(entry);
-      else partials.add(entry, line.stream, last, line.seam(entry.trimmed));
+      else partials.add(entry, line.stream, last);
     };
 
     return (entry) => {

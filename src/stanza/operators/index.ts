@@ -21,6 +21,7 @@ import { router } from './router.ts';
 import { sanitizeUtf8 } from './sanitize-utf8.ts';
 import { scopeNameParser } from './scope-name-parser.ts';
 import { severityParser } from './severity-parser.ts';
+import { syslogParser } from './syslog-parser.ts';
 import { timeParser } from './time-parser.ts';
 import { traceParser } from './trace-parser.ts';
 import { unquote } from './unquote.ts';
@@ -49,6 +50,7 @@ export const OPERATORS: ReadonlyMap<string, OperatorDefinition> = new Map(
     sanitizeUtf8,
     scopeNameParser,
     severityParser,
+    syslogParser,
     timeParser,
     traceParser,
     unquote,
