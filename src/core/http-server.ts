@@ -39,6 +39,12 @@ const REASONS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'bind: cannot assign requested address',
 };
 
+/** A connection that could not be accepted (too many open files) must not end the process; the next may succeed. */
+function keepListening(server: Server): void {
+  server.removeAllListeners('error');
+  server.on('error', () => {});
+}
+
 /** Listens, or fails with what Go would say: `listen tcp 127.0.0.1:4318: bind: address already in use`. */
 export async function listen(server: Server, endpoint: string, transport = 'tcp'): Promise<string> {
   const listening = (options: object, name: string) =>
@@ -50,7 +56,7 @@ export async function listen(server: Server, endpoint: string, transport = 'tcp'
     });
   if (transport === 'unix') {
     await listening({ path: endpoint }, endpoint);
-    server.removeAllListeners('error');
+    keepListening(server);
     return endpoint;
   }
   const { host, port } = parseEndpoint(endpoint);
@@ -64,7 +70,7 @@ export async function listen(server: Server, endpoint: string, transport = 'tcp'
     address = found.address;
   }
   await listening(address === '' ? { port } : { host: address, port }, formatAddress(address, port));
-  server.removeAllListeners('error');
+  keepListening(server);
   const bound = server.address() as AddressInfo;
   return formatAddress(bound.address, bound.port);
 }
