@@ -38,7 +38,7 @@ const logs = () =>
     development: z.boolean().default(false).describe('Accepted; has no effect'),
     encoding: z.enum(['console', 'json']).default('console').describe('Lines for people, or one JSON object per line'),
     disable_caller: z.boolean().default(false).describe('Leave out the caller'),
-    disable_stacktrace: z.boolean().default(false).describe('Accepted; we write no stack traces'),
+    disable_stacktrace: z.boolean().default(false).describe('No stack below errors that nobody expected'),
     disable_zap_resource: z.boolean().default(false).describe('Leave out the resource attributes'),
     sampling: section(
       z.strictObject({

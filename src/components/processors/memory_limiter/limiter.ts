@@ -29,6 +29,8 @@ export interface LimiterOptions {
   readonly log: Logger;
   /** Bytes in use now. */
   readonly usage: () => number;
+  /** Memory of the container or machine, and what the runtime takes of it besides what `usage` counts. */
+  readonly room: () => { readonly totalBytes: number; readonly runtimeBytes: number };
   /** Forces a collection; undefined when the runtime does not let us. */
   readonly collect: (() => void) | undefined;
 }
@@ -60,6 +62,13 @@ export class Limiter {
       spike_limit_mib: Math.floor((limits.hardBytes - limits.softBytes) / MIB),
       check_interval: config.check_interval / 1000,
     });
+    const { totalBytes, runtimeBytes } = this.#options.room();
+    if (limits.hardBytes + runtimeBytes > totalBytes)
+      log.warn('The memory limit leaves too little room for the runtime itself; lower it or give the container more', {
+        limit_mib: Math.floor(limits.hardBytes / MIB),
+        runtime_mib: Math.ceil(runtimeBytes / MIB),
+        total_mib: Math.floor(totalBytes / MIB),
+      });
     this.#timer = setInterval(() => this.check(), config.check_interval);
     this.#timer.unref();
   }

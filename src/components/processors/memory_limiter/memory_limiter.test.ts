@@ -96,6 +96,7 @@ function limiterAt(config: object, readings: number[]) {
     clock: around.clock,
     log: around.context.log,
     usage: () => (readings.length > 1 ? readings.shift()! : readings[0]!) * MIB,
+    room: () => ({ totalBytes: 200 * MIB, runtimeBytes: 60 * MIB }),
     collect: () => void collections++,
   });
   return { ...around, limiter, collections: () => collections };
@@ -124,6 +125,30 @@ test('above the soft limit a collection is forced at most every ten seconds, and
   clock.ms += 10_001;
   limiter.check();
   assert.deepEqual([collections(), limiter.isRefusing], [1, false]);
+});
+
+test('a limit that leaves no room for the runtime is warned about, once, at the start', () => {
+  for (const [runtimeMib, expected] of [
+    [100, 0],
+    [101, 1],
+  ] as const) {
+    const around = componentContext('memory_limiter', 'processor');
+    const config = parse({ check_interval: '1s', limit_mib: 100 });
+    const limiter = new Limiter({
+      config,
+      limits: limitsOf(config, () => 0),
+      clock: around.clock,
+      log: around.context.log,
+      usage: () => 0,
+      room: () => ({ totalBytes: 200 * MIB, runtimeBytes: runtimeMib * MIB }),
+      collect: undefined,
+    });
+    limiter.start();
+    limiter.start();
+    limiter.stop();
+    limiter.stop();
+    assert.equal(around.lines.filter((l) => l.level === 'warn').length, expected);
+  }
 });
 
 test('collections that free nothing become rarer', () => {

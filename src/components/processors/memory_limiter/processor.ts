@@ -19,6 +19,7 @@ export function makeMemoryLimiter(config: MemoryLimiterConfig, ctx: ProcessorCon
         clock: ctx.clock,
         log: ctx.log,
         usage,
+        room: () => ({ totalBytes: totalMemory(), runtimeBytes: runtimeBytes() }),
         collect: findCollector(),
       }),
   );
@@ -54,4 +55,10 @@ export function makeMemoryLimiter(config: MemoryLimiterConfig, ctx: ProcessorCon
 function bytesInUse(): number {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
+}
+
+/** Code, stacks, free pages: resident, but neither heap in use nor buffers. */
+function runtimeBytes(): number {
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return Math.max(0, rss - heapUsed - external);
 }
