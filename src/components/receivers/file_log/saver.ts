@@ -18,6 +18,7 @@ export class Saver {
   readonly #limit: RateLimit;
   #timer: NodeJS.Timeout | undefined;
   #all = true;
+  #soon = false;
   #finished: (() => boolean) | undefined;
   #closed = false;
 
@@ -36,8 +37,15 @@ export class Saver {
 
   changed(gone = false): void {
     if (gone) this.#all = true;
-    if (this.#closed || this.#timer) return;
-    this.#timer = setTimeout(() => this.#save(), this.#finished ? 0 : INTERVAL_MS);
+    if (this.#closed || this.#timer || this.#soon) return;
+    if (this.#finished) {
+      // At once, yet once for all that settles together: the store is closed right after the pipeline has stopped.
+      this.#soon = true;
+      queueMicrotask(() => {
+        this.#soon = false;
+        this.#save();
+      });
+    } else this.#timer = setTimeout(() => this.#save(), INTERVAL_MS);
   }
 
   #save(): void {
