@@ -139,7 +139,7 @@ test('SIGHUP takes the new configuration, and nothing is lost or repeated over i
 const broken: readonly [string, (good: string) => string, RegExp][] = [
   ['that is not YAML', () => 'receivers: [', /agent\.yaml/],
   ['with an unknown key', (good) => good.replace('start_at:', 'start_att:'), /start_att/],
-  ['with an unknown component', (good) => good.replaceAll('otlp_http', 'otlp_htp'), /unknown type: "otlp_htp"/],
+  ['with an unknown component', (good) => good.replaceAll('otlp_http', 'otlp_htp'), /unknown type: \\?"otlp_htp/],
 ];
 for (const [what, breakIt, message] of broken)
   test(`SIGHUP with a configuration ${what}: the old one keeps running and the error is logged`, async (t) => {
