@@ -42,6 +42,8 @@ const result = await build({
 mkdirSync(join(DIST, 'bin'), { recursive: true });
 cpSync(join(ROOT, 'bin/sluice'), join(DIST, 'bin/sluice'));
 chmodSync(join(DIST, 'bin/sluice'), 0o755);
+// Beside chunks/, as it lies beside the folder of the store's server in the sources.
+cpSync(join(ROOT, 'src/local/web'), join(DIST, 'web'), { recursive: true });
 for (const file of ['LICENSE', 'README.md', 'CHANGELOG.md']) cpSync(join(ROOT, file), join(DIST, file));
 const { name, version, description, license, type, bin, engines } = JSON.parse(
   readFileSync(join(ROOT, 'package.json'), 'utf8'),

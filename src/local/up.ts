@@ -187,10 +187,10 @@ function prepare(state: string, configPath: string, options: UpOptions): void {
   }
 }
 
-/** The command that starts a collector like this one: from the sources or an installation, else this very program. */
+/** The command that starts a collector like this one; in the bundle this file lies one folder higher. */
 function engine(): string[] {
-  const script = fileURLToPath(new URL('../../bin/sluice', import.meta.url));
-  return existsSync(script) ? [script] : [process.execPath, process.argv[1]!];
+  const path = import.meta.url.endsWith('.ts') ? '../../bin/sluice' : '../bin/sluice';
+  return [fileURLToPath(new URL(path, import.meta.url))];
 }
 
 function freePort(): Promise<number> {

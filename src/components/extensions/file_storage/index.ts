@@ -55,7 +55,7 @@ const schema = z
       .describe(
         'Set a damaged file aside as <name>.<UTC time>.backup and begin an empty one, instead of refusing to start',
       ),
-    compaction: section(compaction).prefault({}),
+    compaction: section(compaction).prefault({}).describe('Gives space that deleted data took back to the file system'),
   })
   .superRefine((c, ctx) => {
     if (!/^[0-7]{1,4}$/.test(c.directory_permissions) || Number.parseInt(c.directory_permissions, 8) > 0o777)
