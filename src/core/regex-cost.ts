@@ -78,7 +78,7 @@ export function costOf(root: RegexNode): RegexCost {
           if (part.nullable || skipsGroup(node.item)) tooMuch = true;
           connect(part.last, part.first);
           loops.push({ from, to: sets.length, last: part.last });
-        } else if (node.max === 1 && part.nullable && hasGroup(node.item)) tooMuch = true;
+        } else if (node.min === 0 && part.nullable) tooMuch = true;
         return { ...part, nullable: part.nullable || node.min === 0 };
       }
     }

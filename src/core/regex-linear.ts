@@ -153,7 +153,7 @@ export class LinearRegex {
     let at = from;
     for (;;) {
       if (!found) this.#add(now, 0, at, text, start, groups);
-      if (now.size === 0) return found;
+      if (now.size === 0 && found) return found;
       const code = at < text.length ? text.codePointAt(at)! : -1;
       const step = code > 0xffff ? 2 : 1;
       next.clear();

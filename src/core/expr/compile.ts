@@ -41,6 +41,7 @@ interface Compiled<E> {
 /** `?.` met nil: the rest of the chain is skipped. */
 const SKIP: ExprValue = Object.freeze([]) as readonly ExprValue[];
 const MAX_RANGE = 1_000_000;
+const MAX_DEPTH = 800;
 
 type Scope = { readonly kind: 'predicate' } | { readonly kind: 'let'; readonly name: string };
 
@@ -58,7 +59,17 @@ export function compileTree<E>(root: Node, text: string, names: Names<E>): { run
     return c.run(undefined as E, undefined);
   }
 
+  let depth = 0;
+
   function compile(node: Node): Compiled<E> {
+    // Chains (a + b + c …) are as deep as they are long.
+    if (++depth > MAX_DEPTH) throw fail('the expression is nested too deep', node);
+    const compiled = compileNode(node);
+    depth--;
+    return compiled;
+  }
+
+  function compileNode(node: Node): Compiled<E> {
     switch (node.t) {
       case 'const': {
         const value = node.value;
