@@ -49,6 +49,8 @@ export class Store {
   readonly #set: StatementSync;
   readonly #delete: StatementSync;
   #open = true;
+  /** The last write found no space. */
+  #isFull = false;
 
   /** Takes over `db`, which nobody has used yet. Throws what SQLite throws: busy, corrupt, full, read-only. */
   constructor(path: string, db: DatabaseSync, options: StoreOptions) {
@@ -81,7 +83,7 @@ export class Store {
   }
 
   set(key: string, value: Uint8Array): void {
-    this.#write(() => this.#set.run(key, value, crc32(value)));
+    this.#write(() => this.#set.run(key, value, checksum(value)));
   }
 
   delete(key: string): void {
@@ -93,7 +95,7 @@ export class Store {
       this.#db.exec('BEGIN IMMEDIATE');
       try {
         for (const o of ops) {
-          if (o.op === 'set') this.#set.run(o.key, o.value, crc32(o.value));
+          if (o.op === 'set') this.#set.run(o.key, o.value, checksum(o.value));
           else this.#delete.run(o.key);
         }
         this.#db.exec('COMMIT');
@@ -152,11 +154,33 @@ export class Store {
       work();
     } catch (error) {
       if (sqliteCode(error) !== FULL) throw error;
-      throw new StorageFullError(`not enough space: ${this.#path} is at max_size, or the disk is full`, {
-        cause: error,
-      });
+      if (this.#isFull || !this.#workInUsedSpace(work)) {
+        this.#isFull = true;
+        throw new StorageFullError(`not enough space: ${this.#path} is at max_size, or the disk is full`, {
+          cause: error,
+        });
+      }
+    }
+    this.#isFull = false;
+  }
+
+  /**
+   * On a full disk the journal cannot grow. Copied into the file it begins anew in the space that it has, so that keys
+   * which only change (offsets) can still be written.
+   */
+  #workInUsedSpace(work: () => void): boolean {
+    try {
+      this.#db.exec('PRAGMA wal_checkpoint(RESTART)');
+      work();
+      return true;
+    } catch (error) {
+      if (sqliteCode(error) !== FULL) throw error;
+      return false;
     }
   }
 }
 
-const intact = (row: Row): boolean => row.v instanceof Uint8Array && crc32(row.v) === row.crc;
+/** Signed, so that SQLite keeps nearly all in four bytes and a value of the same length overwrites its place. */
+const checksum = (value: Uint8Array): number => crc32(value) | 0;
+
+const intact = (row: Row): boolean => row.v instanceof Uint8Array && checksum(row.v) === row.crc;
