@@ -73,8 +73,9 @@ export class AgentProcess {
     if (this.metrics === undefined) this.#failedStarts++;
     else {
       this.#failedStarts = 0;
-      // What was in flight then is read again.
-      this.#before = { ...addLedgers(this.#before, this.metrics.ledger), inFlight: 0 };
+      // What was in flight then is read again, and counted then.
+      const told = addLedgers(this.#before, this.metrics.ledger);
+      this.#before = { ...told, read: told.read - told.inFlight, inFlight: 0 };
     }
     this.metrics = undefined;
     this.#lastLook = undefined;

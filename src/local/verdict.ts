@@ -23,7 +23,7 @@ export interface Verdict {
 export function verdict({ written, ledger, restarts, store }: Account): Verdict {
   const n = thousands;
   const lines = [
-    `ledger   ${n(ledger.read)} read = ${n(ledger.delivered)} delivered + ${n(ledger.queued)} queued + ${n(ledger.filtered)} filtered + ${n(ledger.inFlight)} in flight + ${n(ledger.lost)} lost`,
+    `ledger   ${n(ledger.read)} read = ${n(ledger.delivered)} delivered + ${n(ledger.queued)} queued + ${n(ledger.filtered)} filtered + ${n(ledger.inFlight)} in flight + ${n(ledger.lost)} lost${restarts > 0 ? ' (as far as the killed ones could tell)' : ''}`,
   ];
   const problems: string[] = [];
   for (const [reason, count] of ledger.lostBy) problems.push(`${n(count)} lost: ${reason}`);
