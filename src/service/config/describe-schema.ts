@@ -68,7 +68,9 @@ function typeName(looked: Looked, depth: number): string {
     case 'record':
       return `map of ${of(def.valueType!)}`;
     case 'enum':
-      return `one of ${Object.values(def.entries ?? {}).join(', ')}`;
+      return `one of ${Object.values(def.entries ?? {})
+        .map((v) => (v === '' ? '""' : v))
+        .join(', ')}`;
     case 'literal':
       return (def.values ?? []).map((v) => JSON.stringify(v)).join(' or ');
     case 'union':
