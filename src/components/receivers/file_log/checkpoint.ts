@@ -262,6 +262,10 @@ export class CheckpointStore {
     this.#client.walk((key, change) => {
       if (!key.startsWith(this.#prefix)) return true;
       this.#changeKeys.add(key);
+      if (change.length === 0) {
+        byId.delete(Number(key.slice(this.#prefix.length)));
+        return true;
+      }
       try {
         const f = readFile(new ProtoReader(change));
         const fingerprint = f.fingerprint ?? byId.get(f.id)?.fingerprint;
@@ -283,11 +287,14 @@ export class CheckpointStore {
     this.#fullSaved = true;
   }
 
-  /** Writes changed files; `fingerprint` undefined when it is stored already. */
-  saveChanges(changes: readonly Change[]): void {
+  /** Writes changed files (`fingerprint` undefined when it is stored already) and forgets others. */
+  saveChanges(changes: readonly Change[], forgotten: Iterable<number>): void {
     const ops: StorageOp[] = changes.map((c) => ({ op: 'set', key: this.#prefix + c.id, value: encodeChange(c) }));
+    // An empty value takes the file out of the list, which is not written anew for it.
+    for (const id of forgotten) ops.push({ op: 'set', key: this.#prefix + id, value: new Uint8Array(0) });
+    if (ops.length === 0) return;
     this.#client.batch(ops);
-    for (const c of changes) this.#changeKeys.add(this.#prefix + c.id);
+    for (const o of ops) this.#changeKeys.add(o.key);
   }
 
   get hasList(): boolean {

@@ -1,8 +1,10 @@
 /** Packed files: their first bytes, and their content as a stream of pieces. */
-import { createReadStream, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { constants, createGunzip, gunzipSync } from 'node:zlib';
 
 const HEAD_PACKED = 4096;
+const PIECE = 64 * 1024;
 /** How much a head of 4 KiB may unpack to. */
 const HEAD_LIMIT = 8 << 20;
 
@@ -38,13 +40,14 @@ export class GzipReader {
   readonly #close: () => void;
   readonly #tail: Buffer;
   #skip: number;
+  #closed = false;
   #before: Buffer = Buffer.alloc(0);
 
   constructor(fd: number, packedSize: number, offset: number, tail: Buffer) {
     this.packedSize = packedSize;
     this.#skip = offset;
     this.#tail = Buffer.from(tail);
-    const file = createReadStream('', { fd, autoClose: false, start: 0, highWaterMark: 64 * 1024 });
+    const file = Readable.from(this.#packedPieces(fd), { objectMode: false, highWaterMark: 1 });
     const unpacked = createGunzip({ chunkSize: 64 * 1024 });
     file.on('error', (e) => unpacked.destroy(e));
     file.pipe(unpacked);
@@ -53,6 +56,18 @@ export class GzipReader {
       file.destroy();
       unpacked.destroy();
     };
+  }
+
+  /** Not a file stream: that would close the descriptor, which is not its own. */
+  *#packedPieces(fd: number): Generator<Buffer> {
+    let position = 0;
+    while (!this.#closed) {
+      const piece = Buffer.allocUnsafe(PIECE);
+      const n = readSync(fd, piece, 0, PIECE, position);
+      if (n === 0) return;
+      position += n;
+      yield piece.subarray(0, n);
+    }
   }
 
   /** Adds the next piece to `rest`; false at the end. */
@@ -89,6 +104,7 @@ export class GzipReader {
 
   close(): void {
     this.ended = true;
+    this.#closed = true;
     this.#close();
   }
 }

@@ -126,6 +126,17 @@ export class FileLogReceiver implements Receiver {
     return this.#reading;
   }
 
+  /** For tests: nothing waits to be stored. */
+  get isStored(): boolean {
+    return this.#saver?.isIdle ?? true;
+  }
+
+  /** For tests: the file at this path was found, and is not waiting to be told from a copy. */
+  tracks(path: string): boolean {
+    const f = this.#byPath.get(path);
+    return f !== undefined && f.state === 'live' && f.identity.inode === statSync(path).ino;
+  }
+
   observe(takeAway: () => void): void {
     this.#takeAway.push(takeAway);
   }
@@ -184,6 +195,7 @@ export class FileLogReceiver implements Receiver {
     this.#finder.close();
     this.#p.abort.abort();
     this.#wake?.();
+    this.#saver?.abandon();
     for (const f of this.#files) this.#closeFile(f);
   }
 
@@ -352,7 +364,7 @@ export class FileLogReceiver implements Receiver {
         if (now - Math.max(f.sinceMs, f.activeUntilMs - ACTIVE_MS) < linger) continue;
         if (f.partialBytes > 0 && f.fd >= 0) this.#p.reader.turn(f, TURN_BYTES, true);
         this.#forget(f);
-      } else if (f.state === 'gone' && f.isSettled && !this.#replaced.has(f)) this.#files.delete(f);
+      } else if (f.state === 'gone' && f.isSettled && !this.#replaced.has(f)) this.#drop(f);
       else if (this.#c.delete_after_read && f.state === 'live') this.#deleteIfRead(f);
     }
     for (const f of this.#replaced) {
@@ -413,8 +425,12 @@ export class FileLogReceiver implements Receiver {
     if (this.#byInode.get(inodeKey(f.identity)) === f) this.#byInode.delete(inodeKey(f.identity));
     if (remember) this.#known.add(knownOf(f, f.offset, f.tail), f.sinceMs);
     this.#closeFile(f);
-    if (f.isSettled) this.#files.delete(f);
-    this.#saver?.listChanged();
+    if (f.isSettled) this.#drop(f);
+  }
+
+  #drop(f: LogFile): void {
+    this.#files.delete(f);
+    this.#saver?.forgotten(f.id);
   }
 
   /** The file is shorter than what was read of it. */
@@ -628,7 +644,7 @@ export class FileLogReceiver implements Receiver {
     f.fd = -1;
     f.state = 'gone';
     f.original = undefined;
-    this.#files.delete(f);
+    this.#drop(f);
     this.#byInode.set(inodeKey(fresh.identity), fresh);
     this.#byPath.set(fresh.path, fresh);
     if (verdict === 'other') this.#p.ctx.log.info('Started watching file', { path: f.path });
@@ -658,7 +674,7 @@ export class FileLogReceiver implements Receiver {
       events: this.#events,
     });
     this.#files.add(f);
-    this.#saver?.listChanged();
+    this.#saver?.added();
     return f;
   }
 
@@ -867,6 +883,8 @@ export class FileLogReceiver implements Receiver {
     let budget = TURN_BYTES;
     while (budget > 0) {
       const filled = await g.fill();
+      // Closed meanwhile.
+      if (f.gzip !== g) return 'end';
       if (g.mismatch) {
         f.gzip = undefined;
         g.close();
@@ -951,7 +969,7 @@ export class FileLogReceiver implements Receiver {
   }
 
   #settled(f: LogFile): void {
-    if (f.changed) this.#saver?.changed(f.state === 'gone');
+    if (f.changed) this.#saver?.changed();
     if (!f.queued) this.#wake?.();
   }
 

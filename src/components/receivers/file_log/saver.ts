@@ -6,6 +6,8 @@ import type { CheckpointStore, KnownFile } from './checkpoint.ts';
 import type { LogFile } from './file.ts';
 
 const INTERVAL_MS = 200;
+/** A new file is stored sooner, so that it is found again should it be renamed and we be killed. */
+const SOON_MS = 5;
 /** More changes than this are written as a list. */
 const MAX_CHANGES = 500;
 
@@ -16,9 +18,12 @@ export class Saver {
   readonly #snapshot: Snapshot;
   readonly #log: Logger;
   readonly #limit: RateLimit;
+  readonly #clock: Clock;
   #timer: NodeJS.Timeout | undefined;
-  #all = true;
+  #dueMs = 0;
   #soon = false;
+  #all = true;
+  readonly #forgotten = new Set<number>();
   #finished: (() => boolean) | undefined;
   #closed = false;
 
@@ -26,26 +31,49 @@ export class Saver {
     this.#store = store;
     this.#snapshot = snapshot;
     this.#log = log;
+    this.#clock = clock;
     this.#limit = new RateLimit(10_000, () => clock.monotonicMs());
   }
 
-  /** Files came or went. */
-  listChanged(): void {
-    this.#all = true;
-    this.changed();
+  /** Everything is stored as it is. */
+  get isIdle(): boolean {
+    return this.#timer === undefined;
   }
 
-  changed(gone = false): void {
-    if (gone) this.#all = true;
-    if (this.#closed || this.#timer || this.#soon) return;
+  /** A file is there that is not stored yet. */
+  added(): void {
+    this.#schedule(SOON_MS);
+  }
+
+  /** A file needs not be remembered any more. */
+  forgotten(id: number): void {
+    this.#forgotten.add(id);
+    this.#schedule(INTERVAL_MS);
+  }
+
+  /** An offset moved. */
+  changed(): void {
+    this.#schedule(INTERVAL_MS);
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#closed || this.#soon) return;
     if (this.#finished) {
-      // At once, yet once for all that settles together: the store is closed right after the pipeline has stopped.
+      // At once, yet once for all that settles together: the store is closed as soon as the pipeline has stopped.
       this.#soon = true;
       queueMicrotask(() => {
         this.#soon = false;
         this.#save();
       });
-    } else this.#timer = setTimeout(() => this.#save(), INTERVAL_MS);
+      return;
+    }
+    const due = this.#clock.monotonicMs() + delayMs;
+    if (this.#timer) {
+      if (this.#dueMs <= due) return;
+      clearTimeout(this.#timer);
+    }
+    this.#dueMs = due;
+    this.#timer = setTimeout(() => this.#save(), delayMs);
   }
 
   #save(): void {
@@ -64,15 +92,17 @@ export class Saver {
             ...known,
             fingerprint: file?.fingerprintSaved ? undefined : known.fingerprint,
           })),
+          this.#forgotten,
         );
       }
+      this.#forgotten.clear();
       for (const { file } of files) if (file) file.changed = false;
     } catch (error) {
       this.#all = true;
       const held = this.#limit.pass('save');
       if (held !== undefined)
         this.#log.error('Failed to store offsets; trying again', { error: messageOf(error), suppressed: held });
-      if (!this.#finished) this.#timer = setTimeout(() => this.#save(), 1000);
+      if (!this.#finished) this.#schedule(1000);
     }
     if (this.#finished?.()) this.#close();
   }
@@ -82,6 +112,12 @@ export class Saver {
     this.#finished = done;
     clearTimeout(this.#timer);
     this.#save();
+  }
+
+  /** Stores nothing any more. */
+  abandon(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
   }
 
   #close(): void {

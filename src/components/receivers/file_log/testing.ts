@@ -89,15 +89,24 @@ export async function startRig(
   const say = (level: string) => (message: string, fields?: unknown) => {
     if (!dead) logged.push({ level, message, fields });
   };
-  const log = { ...SILENT, debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error'), with: () => log };
+  const log = {
+    ...SILENT,
+    debug: say('debug'),
+    info: say('info'),
+    warn: say('warn'),
+    error: say('error'),
+    with: () => log,
+  };
   const rig = { lines: [], unsettled: [], settle: true, answer: () => undefined, logged, telemetry } as unknown as Rig;
-  const store = options.store && new Proxy(options.store, {
-    get(target, key) {
-      const value = Reflect.get(target, key) as unknown;
-      if (key === 'batch' && dead) return () => {};
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  const store =
+    options.store &&
+    new Proxy(options.store, {
+      get(target, key) {
+        const value = Reflect.get(target, key) as unknown;
+        if (key === 'batch' && dead) return () => {};
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
   const ctx: ReceiverContext = {
     id: 'filelog',
     kind: 'receiver',
@@ -120,7 +129,8 @@ export async function startRig(
           if (dead) return;
           for (const g of batch.groups)
             for (const record of logRecords(g.items)) {
-              const body = record.body instanceof Uint8Array ? Buffer.from(record.body).toString('hex') : String(record.body);
+              const body =
+                record.body instanceof Uint8Array ? Buffer.from(record.body).toString('hex') : String(record.body);
               rig.lines.push({ body, record });
             }
           if (rig.settle) settleBatch(batch, DELIVERED);
@@ -141,7 +151,9 @@ export async function startRig(
       const end = Date.now() + 20_000;
       while (!condition()) {
         if (Date.now() > end)
-          throw new Error(`waited too long for ${what}; got ${JSON.stringify(rig.bodies().slice(-50))}, log ${JSON.stringify(logged)}`);
+          throw new Error(
+            `waited too long for ${what}; got ${JSON.stringify(rig.bodies().slice(-50))}, log ${JSON.stringify(logged)}`,
+          );
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     },
