@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { Clock } from '../core/clock.ts';
 import type { Value } from '../wire/otlp.ts';
 import { type Block, type BlockFactory, blockKeys } from './blocks.ts';
-import { ATTRIBUTES, BODY, type Field, fieldSchema, rootableFieldSchema } from './field.ts';
+import { ATTRIBUTES, BODY, cloneValue, type Field, fieldSchema, rootableFieldSchema } from './field.ts';
 import { commonKeys, type OperatorContext, type Process } from './operator.ts';
 
 export const parserKeys = {
@@ -59,7 +59,8 @@ export function compileParse(config: ParserConfig, clock: Clock, parse: Parse): 
     if (problem) return `set parse_to: ${problem}`;
     if (body) {
       const v = body.get(entry);
-      if (v !== undefined) entry.body = v;
+      // A copy: operators may change one without the other.
+      if (v !== undefined) entry.body = typeof v === 'object' ? cloneValue(v) : v;
     }
     let first: string | undefined;
     for (let i = 0; i < blocks.length; i++) {

@@ -28,7 +28,9 @@ export const syslogParser = defineOperator({
         (v) => (typeof v === 'string' ? v.toLowerCase() : v),
         z.enum(['rfc3164', 'rfc5424'], {
           error: (i) =>
-            i.input === undefined ? "missing field 'protocol'" : `unsupported protocol version: ${String(i.input)}`,
+            i.input === undefined
+              ? "missing field 'protocol'"
+              : `unsupported protocol version: ${JSON.stringify(i.input)}`,
         }),
       )
       .describe('rfc3164 or rfc5424'),
