@@ -9,7 +9,12 @@ export interface RegistryEntry {
   readonly load: () => Promise<{ default: AnyDefinition }>;
 }
 
-const entry = (kind: ComponentKind, id: string, aliases: readonly string[], load: RegistryEntry['load']): RegistryEntry => ({
+const entry = (
+  kind: ComponentKind,
+  id: string,
+  aliases: readonly string[],
+  load: RegistryEntry['load'],
+): RegistryEntry => ({
   kind,
   id,
   aliases,
@@ -26,6 +31,7 @@ export const registry: readonly RegistryEntry[] = [
   entry('exporter', 'otlp_http', ['otlphttp'], () => import('./exporters/otlp_http/index.ts')),
   entry('extension', 'file_storage', [], () => import('./extensions/file_storage/index.ts')),
   entry('extension', 'health_check', [], () => import('./extensions/health_check/index.ts')),
+  entry('extension', 'zpages', [], () => import('./extensions/zpages/index.ts')),
 ];
 
 /** By type as a user writes it, old spelling or new. */

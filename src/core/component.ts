@@ -27,6 +27,24 @@ export interface BuildInfo {
  */
 export const STOPPING = 'service/stopping';
 
+/** What runs, for components that show it. */
+export interface ServiceView {
+  readonly pipelines: readonly {
+    readonly id: string;
+    readonly signal: Signal;
+    readonly receivers: readonly string[];
+    readonly processors: readonly string[];
+    readonly exporters: readonly string[];
+  }[];
+  readonly extensions: readonly string[];
+  readonly gates: readonly {
+    readonly id: string;
+    readonly stage: string;
+    readonly description: string;
+    readonly isEnabled: boolean;
+  }[];
+}
+
 /** What a component may ask of the service around it. */
 export interface Host {
   /** A started (or, while starting, created) extension by its id; undefined when service.extensions does not name it. */
@@ -37,6 +55,8 @@ export interface Host {
   shared<T>(key: string, make: () => T): T;
   /** Makes a ledger show up in self telemetry and in the last log line. `id` is the component's. */
   addLedger(id: string, ledger: Ledger): void;
+  /** Pipelines, extensions and feature gates of the configuration that runs; absent in tests without a service. */
+  view?(): ServiceView;
 }
 
 export interface ComponentContext {

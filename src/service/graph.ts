@@ -22,6 +22,7 @@ import { inComponent } from './config/diagnostics.ts';
 import { DeferredTelemetry } from './deferred-telemetry.ts';
 import { fanOut } from './fan-out.ts';
 import type { ServiceLogger } from './log.ts';
+import { viewOf } from './view.ts';
 
 export interface GraphOptions {
   readonly config: LoadedConfig;
@@ -115,6 +116,7 @@ export class Graph {
         if (known) known.push(ledger);
         else this.ledgers.set(id, [ledger]);
       },
+      view: () => viewOf(options.config),
     };
   }
 
