@@ -2,16 +2,17 @@
  * Matches in time linear in the text: runs all threads of the expression side by side (Pike's machine), with Go's
  * leftmost-first priorities and groups. Slower than the built-in engine for harmless expressions, never worse for evil ones.
  */
+import { Dfa } from './regex-dfa.ts';
 import { type CharSet, type RegexNode, RegexSyntaxError, type RegexTree } from './regex-syntax.ts';
 
-const SET = 0;
-const SPLIT = 1;
-const JUMP = 2;
-const SAVE = 3;
-const ASSERT = 4;
-const MATCH = 5;
+export const SET = 0;
+export const SPLIT = 1;
+export const JUMP = 2;
+export const SAVE = 3;
+export const ASSERT = 4;
+export const MATCH = 5;
 
-interface Instruction {
+export interface Instruction {
   readonly op: number;
   x: number;
   y: number;
@@ -20,16 +21,16 @@ interface Instruction {
 }
 
 /** Membership: a table for ASCII, ranges for the rest. */
-class Matcher {
+export class Matcher {
   readonly #ascii = new Uint8Array(128);
-  readonly #ranges: CharSet;
+  readonly ranges: CharSet;
   constructor(set: CharSet) {
-    this.#ranges = set;
+    this.ranges = set;
     for (let i = 0; i < set.length; i += 2) for (let c = set[i]!; c <= set[i + 1]! && c < 128; c++) this.#ascii[c] = 1;
   }
   has(code: number): boolean {
     if (code < 128) return this.#ascii[code] === 1;
-    const r = this.#ranges;
+    const r = this.ranges;
     let lo = 0;
     let hi = (r.length >> 1) - 1;
     while (lo <= hi) {
@@ -47,6 +48,8 @@ const MAX_PROGRAM = 50_000;
 export class LinearRegex {
   readonly #program: Instruction[] = [];
   readonly #slots: number;
+  /** Answers yes or no much faster, where it can. */
+  readonly #dfa: Dfa | undefined;
   // Two lists of threads, and where each instruction stands in them.
   readonly #lists: [Threads, Threads];
 
@@ -56,6 +59,7 @@ export class LinearRegex {
     this.#node(tree.root);
     this.#emit({ op: SAVE, x: 1, y: 0 });
     this.#emit({ op: MATCH, x: 0, y: 0 });
+    this.#dfa = Dfa.of(this.#program);
     const n = this.#program.length;
     this.#lists = [new Threads(n, this.#slots), new Threads(n, this.#slots)];
   }
@@ -137,11 +141,13 @@ export class LinearRegex {
   }
 
   test(text: string): boolean {
-    return this.#run(text, 0, false) !== undefined;
+    return this.#dfa ? this.#dfa.test(text) : this.#run(text, 0, false) !== undefined;
   }
 
   /** Start and end of each group (-1: not part of the match), searched from `from` on. */
   match(text: string, from: number): Int32Array | undefined {
+    // Most texts that are searched from the start do not match at all.
+    if (from === 0 && this.#dfa && !this.#dfa.test(text)) return undefined;
     return this.#run(text, from, true);
   }
 
