@@ -3,7 +3,7 @@
  * (positions and their followers, as in Glushkov's construction, but counting every way to get there): where the next
  * character always decides, backtracking cannot multiply.
  */
-import { type CharSet, overlaps, type RegexNode } from './regex-syntax.ts';
+import { type CharSet, negate, overlaps, type RegexNode } from './regex-syntax.ts';
 
 /** Work grows at most with length ** degree; Infinity: exponentially, or with results that only Go's engines give. */
 export interface RegexCost {
@@ -109,7 +109,7 @@ export function costOf(root: RegexNode): RegexCost {
     else plain++;
   }
   // Alternatives that start alike outside of loops only cost a factor.
-  const floating = loops.length > 0 && whole.first.length > 0 && !anchored(root) ? 1 : 0;
+  const floating = loops.length > 0 && whole.first.length > 0 && !anchored(root) && !startsWithAnything(root) ? 1 : 0;
   const degree = ambiguous + floating + (plain > 0 && ambiguous + floating > 0 ? 1 : 0);
   return { degree: Math.max(1, degree) };
 }
@@ -126,6 +126,30 @@ function anchored(node: RegexNode): boolean {
       return anchored(node.item);
     case 'repeat':
       return node.min > 0 && anchored(node.item);
+    default:
+      return false;
+  }
+}
+
+/**
+ * The expression begins with `.*` (or `.*?`): if it does not match from the start of a line, it does not match from
+ * anywhere else in that line, so only line starts need to be tried.
+ */
+export function startsWithAnything(node: RegexNode): boolean {
+  switch (node.t) {
+    case 'cat':
+      return node.items.length > 0 && startsWithAnything(node.items[0]!);
+    case 'group':
+      return startsWithAnything(node.item);
+    case 'repeat': {
+      const set = node.item.t === 'set' ? negate(node.item.set) : undefined;
+      return (
+        node.min === 0 &&
+        node.max < 0 &&
+        set !== undefined &&
+        (set.length === 0 || (set.length === 2 && set[0] === 10 && set[1] === 10))
+      );
+    }
     default:
       return false;
   }

@@ -2,7 +2,7 @@
  * Tells whether an expression matches anywhere in a text, one table look-up per character: states of the machine are
  * sets of instructions, made when they are first met and thrown away when there are too many.
  */
-import { ASSERT, type Instruction, JUMP, MATCH, SAVE, SET, SPLIT } from './regex-linear.ts';
+import { ASSERT, type Instruction, JUMP, MATCH, SAVE, SET, SPLIT } from './regex-program.ts';
 
 const MAX_CELLS = 400_000;
 const MATCHED = -2;

@@ -2,7 +2,7 @@
  * Go regular expressions. Harmless ones run on the built-in engine, translated; ones that could backtrack without end,
  * or for long, on the linear one. Which is chosen depends on the expression and on the length of the text only.
  */
-import { costOf } from './regex-cost.ts';
+import { costOf, startsWithAnything } from './regex-cost.ts';
 import { LinearRegex } from './regex-linear.ts';
 import { type CharSet, negate, parseRegex, type RegexNode, RegexSyntaxError, type RegexTree } from './regex-syntax.ts';
 
@@ -26,6 +26,7 @@ export class Regex {
   readonly #search: RegExp;
   /** Longer texts go to the linear engine. */
   readonly #maxLength: number;
+  readonly #maxSearch: number;
   #linear: LinearRegex | undefined;
 
   constructor(source: string) {
@@ -33,14 +34,12 @@ export class Regex {
     this.#tree = parseRegex(source);
     this.groupNames = this.#tree.names;
     const { degree } = costOf(this.#tree.root);
-    this.#maxLength =
-      degree === 1
-        ? Number.POSITIVE_INFINITY
-        : degree === Number.POSITIVE_INFINITY
-          ? -1
-          : Math.floor(MAX_STEPS ** (1 / degree));
+    const lineStarts = startsWithAnything(this.#tree.root);
+    this.#maxLength = lengthFor(degree);
+    // Searching goes on in the middle of a line.
+    this.#maxSearch = lineStarts ? lengthFor(degree + 1) : this.#maxLength;
     const text = this.#maxLength < 0 ? '' : translate(this.#tree.root);
-    this.#native = new RegExp(text, 'u');
+    this.#native = new RegExp(lineStarts ? `(?<![^\\n])(?:${text})` : text, 'u');
     this.#search = new RegExp(text, 'gu');
     // Also checks that it is not too large.
     if (this.#maxLength < 0) this.#linear = new LinearRegex(this.#tree);
@@ -61,7 +60,7 @@ export class Regex {
   }
 
   #find(text: string, from: number): RegexMatch | undefined {
-    if (text.length <= this.#maxLength) {
+    if (text.length <= this.#maxSearch) {
       this.#search.lastIndex = from;
       return this.#search.exec(text) ?? undefined;
     }
@@ -96,6 +95,12 @@ export class Regex {
     }
     return out + text.slice(copied);
   }
+}
+
+/** Longest text that the built-in engine may be given; -1: none. */
+function lengthFor(degree: number): number {
+  if (degree === 1) return Number.POSITIVE_INFINITY;
+  return degree === Number.POSITIVE_INFINITY ? -1 : Math.floor(MAX_STEPS ** (1 / degree));
 }
 
 /** Throws a RegexSyntaxError that says what Go would say. */
