@@ -26,6 +26,12 @@ export const registry: readonly RegistryEntry[] = [
   entry('receiver', 'otlp', [], () => import('./receivers/otlp/index.ts')),
   entry('processor', 'batch', [], () => import('./processors/batch/index.ts')),
   entry('processor', 'memory_limiter', [], () => import('./processors/memory_limiter/index.ts')),
+  entry(
+    'processor',
+    'resource_detection',
+    ['resourcedetection'],
+    () => import('./processors/resource_detection/index.ts'),
+  ),
   entry('exporter', 'debug', [], () => import('./exporters/debug/index.ts')),
   entry('exporter', 'nop', [], () => import('./exporters/nop/index.ts')),
   entry('exporter', 'otlp_http', ['otlphttp'], () => import('./exporters/otlp_http/index.ts')),
