@@ -261,3 +261,16 @@ test('the repository stands alone: nothing in it names a place on one machine or
   }
   assert.deepEqual(wrong, []);
 });
+
+test('what the documents name is there: links, files and folders', () => {
+  const wrong: string[] = [];
+  const documents = ['README.md', 'AGENTS.md', ...readdirSync(join(ROOT, 'docs')).map((f) => `docs/${f}`)];
+  for (const document of documents.filter((f) => f.endsWith('.md'))) {
+    const text = readFileSync(join(ROOT, document), 'utf8');
+    for (const [, target] of text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g))
+      if (!existsSync(join(ROOT, dirname(document), target!))) wrong.push(`${document}: link ${target}`);
+    for (const [, path] of text.matchAll(/`((?:src|test|bench|tools|docs|bin)\/[\w./-]+)`/g))
+      if (!existsSync(join(ROOT, path!))) wrong.push(`${document}: \`${path}\``);
+  }
+  assert.deepEqual(wrong, []);
+});
