@@ -17,6 +17,25 @@ const yamlAsModules: Plugin = {
   },
 };
 
+/**
+ * Importing `node:http` as a module reads all its exports, the getters too, which loads undici, http2 and web streams:
+ * 16 MB of RSS and 40 ms for nothing. The same object through getBuiltinModule costs only what is used.
+ */
+const builtinsOnDemand: Plugin = {
+  name: 'builtins-on-demand',
+  setup(b) {
+    b.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin', sideEffects: false }));
+    b.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => {
+      const plain = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(path)!))
+        .filter(
+          ([name, d]) => ('value' in d || name === 'promises') && /^[A-Za-z_]\w*$/.test(name) && name !== 'default',
+        )
+        .map(([name]) => `export const ${name} = m.${name};`);
+      return { contents: `const m = process.getBuiltinModule('${path}');\nexport default m;\n${plain.join('\n')}` };
+    });
+  },
+};
+
 rmSync(DIST, { recursive: true, force: true });
 const result = await build({
   absWorkingDir: ROOT,
@@ -28,8 +47,7 @@ const result = await build({
   platform: 'node',
   target: 'node24',
   chunkNames: 'chunks/[name]-[hash]',
-  external: ['node:*'],
-  plugins: [yamlAsModules],
+  plugins: [yamlAsModules, builtinsOnDemand],
   loader: { '.html': 'text', '.css': 'text', '.svg': 'text' },
   // Identifiers stay, so that stack traces of users can be read.
   minifyWhitespace: true,

@@ -2,9 +2,8 @@
  * HTTP servers of components: endpoint parsing, TLS with reload, CORS, response headers, bounded bodies, and a close
  * that lets open requests finish. Errors of listening read as Go's do.
  */
-import { lookup } from 'node:dns/promises';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import https from 'node:https';
+import type https from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
 import { ConfigError, messageOf } from './errors.ts';
 import type { HttpServerConfig } from './schema.ts';
@@ -64,7 +63,10 @@ export async function listen(server: Server, endpoint: string, transport = 'tcp'
   let address = host;
   if (host !== '' && !bare) {
     // Go prefers IPv4 for a name with both, which is what `localhost` has nearly everywhere.
-    const all = await lookup(host, { all: true }).catch((): { address: string; family: number }[] => []);
+    const all = await process
+      .getBuiltinModule('node:dns/promises')
+      .lookup(host, { all: true })
+      .catch((): { address: string; family: number }[] => []);
     const found = all.find((a) => a.family === 4) ?? all[0];
     if (!found) throw new Error(`listen ${transport}: lookup ${host}: no such host`);
     address = found.address;
@@ -142,7 +144,9 @@ export async function startHttpServer(config: HttpServerConfig, handler: Handler
         res.end();
       });
   };
-  const server = config.tls ? https.createServer(serverTls(config.tls), onRequest) : http.createServer(onRequest);
+  const server = config.tls
+    ? process.getBuiltinModule('node:https').createServer(serverTls(config.tls), onRequest)
+    : http.createServer(onRequest);
   // Without the limits of its own that Go leaves off, one slow sender could hold a connection for ever.
   server.headersTimeout = config.read_header_timeout || 60_000;
   server.requestTimeout = config.read_timeout || 300_000;

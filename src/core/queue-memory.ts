@@ -18,6 +18,7 @@ export class MemoryQueue implements QueueStore {
   readonly #options: MemoryQueueOptions;
   readonly #capacity: Capacity;
   #waiting: Element[] = [];
+  #closed = false;
   #head = 0;
 
   constructor(options: MemoryQueueOptions) {
@@ -28,7 +29,7 @@ export class MemoryQueue implements QueueStore {
   async offer(batch: Batch): Promise<void> {
     const { config } = this.#options;
     const size = sizeOf(batch, config.sizer);
-    if (batch.patient || config.block_on_overflow) await this.#capacity.wait(size);
+    if (batch.patient || config.block_on_overflow) await this.#roomFor(size);
     else if (!this.#capacity.take(size)) {
       const error = retryable('sending queue is full');
       this.#options.onFull(batch, error);
@@ -54,6 +55,14 @@ export class MemoryQueue implements QueueStore {
     });
   }
 
+  /** Room may come in the very step in which the queue is closed; what would go in then is never taken out. */
+  async #roomFor(size: number): Promise<void> {
+    await this.#capacity.wait(size);
+    if (!this.#closed) return;
+    this.#capacity.release(size);
+    throw retryable('sending queue is stopped');
+  }
+
   take(): Element | undefined {
     const e = this.#waiting[this.#head];
     if (!e) return undefined;
@@ -73,6 +82,7 @@ export class MemoryQueue implements QueueStore {
   }
 
   close(): void {
+    this.#closed = true;
     this.#capacity.close();
   }
 }

@@ -5,6 +5,9 @@
  */
 import * as z from 'zod';
 
+// No code is made from text anywhere; compiling parsers would also cost memory for a configuration that is read once.
+z.config({ jitless: true });
+
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,

@@ -1,6 +1,6 @@
 /** The tls blocks of clients and servers as options of node:tls; files are read here, and read again when they change. */
 import { readFileSync } from 'node:fs';
-import { getCACertificates, type SecureContextOptions, type SecureVersion, type TlsOptions } from 'node:tls';
+import type { SecureContextOptions, SecureVersion, TlsOptions } from 'node:tls';
 import { ConfigError, messageOf } from './errors.ts';
 import type { TlsClientConfig, TlsServerConfig } from './schema.ts';
 
@@ -99,8 +99,8 @@ function common(c: Common): SecureContextOptions {
 
 /** Go takes the CAs of the system; a system without any falls back to the ones that come with Node. */
 function systemCas(): string[] {
-  const system = getCACertificates('system');
-  return system.length > 0 ? system : getCACertificates('bundled');
+  const system = process.getBuiltinModule('node:tls').getCACertificates('system');
+  return system.length > 0 ? system : process.getBuiltinModule('node:tls').getCACertificates('bundled');
 }
 
 export interface ClientTls extends SecureContextOptions {

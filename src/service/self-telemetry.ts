@@ -1,6 +1,5 @@
 /** Serves the collector's own metrics to Prometheus, as `service.telemetry.metrics` says. */
 import type { Server } from 'node:http';
-import { getHeapStatistics } from 'node:v8';
 import type { Clock } from '../core/clock.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
@@ -135,7 +134,9 @@ const PROCESS: readonly (readonly [Instrument, () => number])[] = [
       help: 'Cumulative bytes allocated for heap objects',
     },
     // Newer than the type definitions.
-    () => (getHeapStatistics() as { total_allocated_bytes?: number }).total_allocated_bytes ?? 0,
+    () =>
+      (process.getBuiltinModule('node:v8').getHeapStatistics() as { total_allocated_bytes?: number })
+        .total_allocated_bytes ?? 0,
   ],
   [
     {

@@ -10,7 +10,7 @@ import type { Source } from './source.ts';
 
 const SLAB_BYTES = 1 << 20;
 /** Slabs kept for reuse; more are left to the garbage collector. */
-const POOLED_SLABS = 6;
+const POOLED_SLABS = 8;
 /** Largest number of records in one batch: bounds a request where no batch processor follows. */
 const MAX_RECORDS = 8192;
 

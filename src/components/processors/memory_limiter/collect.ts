@@ -1,6 +1,4 @@
 /** Forced garbage collection, where the runtime can be talked into it. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 
 /**
  * Without it a limiter could wait for ever: while it holds everything back, nothing allocates, and the runtime has no
@@ -10,8 +8,8 @@ export function findCollector(): (() => void) | undefined {
   const given = (globalThis as { gc?: () => void }).gc;
   if (given) return given;
   try {
-    setFlagsFromString('--expose-gc');
-    const gc: unknown = runInNewContext('gc');
+    process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc');
+    const gc: unknown = process.getBuiltinModule('node:vm').runInNewContext('gc');
     return typeof gc === 'function' ? () => void gc() : undefined;
   } catch {
     return undefined;

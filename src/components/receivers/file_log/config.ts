@@ -96,7 +96,7 @@ export const configSchema = <O extends z.ZodType>(operators: O) =>
           .default(0)
           .describe('Read only the first max_batches * max_concurrent_files / 2 files; 0: all'),
         unsettled_window: byteSize()
-          .prefault('16MiB')
+          .prefault('8MiB')
           .describe('Encoded bytes given out whose delivery is not known; reading waits beyond it (own key)'),
         delete_after_read: z.boolean().default(false).describe('Delete a file when all of it is delivered'),
         acquire_fs_lock: z.boolean().default(false).describe('Not supported'),
