@@ -24,8 +24,10 @@ const entry = (
 export const registry: readonly RegistryEntry[] = [
   entry('receiver', 'file_log', ['filelog'], () => import('./receivers/file_log/index.ts')),
   entry('receiver', 'otlp', [], () => import('./receivers/otlp/index.ts')),
+  entry('processor', 'attributes', [], () => import('./processors/attributes/index.ts')),
   entry('processor', 'batch', [], () => import('./processors/batch/index.ts')),
   entry('processor', 'memory_limiter', [], () => import('./processors/memory_limiter/index.ts')),
+  entry('processor', 'resource', [], () => import('./processors/resource/index.ts')),
   entry(
     'processor',
     'resource_detection',
@@ -35,6 +37,8 @@ export const registry: readonly RegistryEntry[] = [
   entry('exporter', 'debug', [], () => import('./exporters/debug/index.ts')),
   entry('exporter', 'nop', [], () => import('./exporters/nop/index.ts')),
   entry('exporter', 'otlp_http', ['otlphttp'], () => import('./exporters/otlp_http/index.ts')),
+  entry('connector', 'count', [], () => import('./connectors/count/index.ts')),
+  entry('connector', 'forward', [], () => import('./connectors/forward/index.ts')),
   entry('extension', 'file_storage', [], () => import('./extensions/file_storage/index.ts')),
   entry('extension', 'health_check', [], () => import('./extensions/health_check/index.ts')),
   entry('extension', 'zpages', [], () => import('./extensions/zpages/index.ts')),
