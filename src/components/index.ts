@@ -36,6 +36,7 @@ export const registry: readonly RegistryEntry[] = [
   ),
   entry('exporter', 'debug', [], () => import('./exporters/debug/index.ts')),
   entry('exporter', 'nop', [], () => import('./exporters/nop/index.ts')),
+  entry('exporter', 'otlp_grpc', ['otlp'], () => import('./exporters/otlp_grpc/index.ts')),
   entry('exporter', 'otlp_http', ['otlphttp'], () => import('./exporters/otlp_http/index.ts')),
   entry('connector', 'count', [], () => import('./connectors/count/index.ts')),
   entry('connector', 'forward', [], () => import('./connectors/forward/index.ts')),

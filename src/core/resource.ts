@@ -75,9 +75,12 @@ const scopes = new Interned<Scope>();
 const keyOf = (encoded: Uint8Array, schemaUrl: string): string =>
   `${Buffer.from(encoded.buffer, encoded.byteOffset, encoded.length).toString('latin1')}\n${schemaUrl}`;
 
+/** Buffer.slice would share the memory. */
+const copyOf = (bytes: Uint8Array): Uint8Array => Uint8Array.prototype.slice.call(bytes);
+
 /** Copies `encoded`, so that it may be a view of something short-lived. */
 export const resourceFromBytes = (encoded: Uint8Array, schemaUrl = ''): Resource =>
-  resources.get(keyOf(encoded, schemaUrl), () => new InternedResource(encoded.slice(), schemaUrl));
+  resources.get(keyOf(encoded, schemaUrl), () => new InternedResource(copyOf(encoded), schemaUrl));
 
 export function resourceOf(attributes: ReadonlyValueMap, schemaUrl = ''): Resource {
   return resourceFromBytes(encodeResource(attributes), schemaUrl);
@@ -85,7 +88,7 @@ export function resourceOf(attributes: ReadonlyValueMap, schemaUrl = ''): Resour
 
 /** Copies `encoded`, so that it may be a view of something short-lived. */
 export const scopeFromBytes = (encoded: Uint8Array, schemaUrl = ''): Scope =>
-  scopes.get(keyOf(encoded, schemaUrl), () => new InternedScope(encoded.slice(), schemaUrl));
+  scopes.get(keyOf(encoded, schemaUrl), () => new InternedScope(copyOf(encoded), schemaUrl));
 
 export function scopeOf(name = '', version = '', attributes: ReadonlyValueMap = new Map(), schemaUrl = ''): Scope {
   return scopeFromBytes(encodeScope({ name, version, attributes }), schemaUrl);
