@@ -18,6 +18,8 @@ export interface Start {
   readonly headerAttributes: ReadonlyValueMap | undefined;
   readonly skipping: boolean;
   readonly packedEndSize: number | undefined;
+  /** Set: a copy of this file, which was read up to `offset`. */
+  readonly continues: LogFile | undefined;
   /** Set: wait, it may be a copy of this file. */
   readonly original: LogFile | undefined;
 }
@@ -43,16 +45,18 @@ export type CopyVerdict =
 
 /** Is `c`, whose inode is new, a copy of `g`? */
 export function judgeCopy(c: Candidate, g: LogFile, fingerprintSize: number): CopyVerdict {
-  if (g.state === 'waiting' || g.packed || g.offset === 0 || g.fingerprint.length === 0) return 'other';
+  if (g.state === 'waiting' || g.packed || g.fingerprint.length === 0) return 'other';
   const long = c.fingerprint.length >= g.fingerprint.length;
   if (!(long ? startsWith(c.fingerprint, g.fingerprint) : startsWith(g.fingerprint, c.fingerprint))) return 'other';
   const size = g.fd >= 0 ? fstatSync(g.fd).size : g.sizeBytes;
-  const over = g.state === 'gone' || size < g.offset;
+  const over = g.state === 'gone' || size < g.offset || size < g.sizeBytes;
   const full = c.fingerprint.length >= fingerprintSize;
+  // Nothing was read of it: only worth a thought when its content went away, or when a long beginning is the same.
+  if (g.offset === 0 && !(over && (g.unreadBytes > 0 || g.state !== 'gone')) && !full) return 'other';
   if (c.packed) {
     if (!long) return 'other';
     // Being packed, or packed and the original deleted. The bytes before the offset are compared while it is read.
-    const deleted = over || (g.fd >= 0 && fstatSync(g.fd).nlink === 0);
+    const deleted = over || (g.fd >= 0 && fstatSync(g.fd).nlink === 0 && isRead(g, size));
     return deleted ? { offset: g.offset, tail: g.tail, rest: true, packedEndSize: undefined } : 'wait';
   }
   if (over) {
@@ -66,13 +70,15 @@ export function judgeCopy(c: Candidate, g: LogFile, fingerprintSize: number): Co
   if (g.fd < 0) return 'other';
   if (fstatSync(g.fd).nlink === 0) {
     // Replaced by a new file at once: a long common beginning and the same bytes at the offset make it a copy.
-    return full && c.size >= g.offset && tailMatches(c.fd, g.offset, g.tail)
-      ? { offset: g.offset, tail: g.tail, rest: true, packedEndSize: undefined }
-      : 'other';
+    if (!full || c.size < g.offset || !tailMatches(c.fd, g.offset, g.tail)) return 'other';
+    return isRead(g, size) ? { offset: g.offset, tail: g.tail, rest: true, packedEndSize: undefined } : 'wait';
   }
   if (c.size > size || !sameBefore(c.fd, g.fd, c.size)) return 'other';
   return 'wait';
 }
+
+/** A deleted file is read to its end before a copy goes on. */
+const isRead = (g: LogFile, size: number): boolean => g.fd < 0 || g.offset >= size;
 
 /** How long a file that vanished is remembered, and how many of them. */
 const REMEMBER_MS = 600_000;
@@ -144,17 +150,21 @@ export class KnownFiles {
     return out.size > 0 ? out : undefined;
   }
 
-  /** Takes what fits a file that turned up. `present`: inodes that the globs find now. */
-  match(c: Found, present: ReadonlyMap<string, unknown>, fingerprintSize: number): Start | undefined {
+  /** Takes what fits a file that turned up. Files whose inode is known must have had their turn before others. */
+  match(c: Found, fingerprintSize: number): Start | undefined {
     let best: KnownFile | undefined;
     for (const k of this.#files.keys()) {
-      if (k.fingerprint.length === 0) continue;
+      if (k.fingerprint.length === 0) {
+        // It was empty, so there is nothing to go on with.
+        if (k.identity?.inode === c.identity.inode && k.offset === 0) this.#files.delete(k);
+        continue;
+      }
       const fingerprint =
         k.fingerprint.length > fingerprintSize ? k.fingerprint.subarray(0, fingerprintSize) : k.fingerprint;
       if (!startsWith(c.fingerprint, fingerprint)) continue;
       const full = fingerprint.length >= fingerprintSize;
       if (k.packed !== c.packed) {
-        if (c.packed && k.identity && !present.has(`${k.identity.device}:${k.identity.inode}`)) best ??= k;
+        if (c.packed && k.identity) best ??= k;
         continue;
       }
       if (!k.identity) {
@@ -187,6 +197,7 @@ export class KnownFiles {
       headerAttributes: this.headerOf(best),
       skipping: best.skipping,
       packedEndSize: asOriginal && best.packedEndSize >= 0 ? best.packedEndSize : undefined,
+      continues: undefined,
       original: undefined,
     };
   }

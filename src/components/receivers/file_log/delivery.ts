@@ -41,6 +41,8 @@ export class Delivery {
   async deliver(batch: Batch): Promise<boolean> {
     let wait = this.#o.initialMs;
     for (;;) {
+      // At a stop everything gets one more chance.
+      const stopping = this.#stop.aborted;
       try {
         await this.#next.consume(batch);
         this.#accepted.add(batch.count);
@@ -59,11 +61,10 @@ export class Delivery {
             log_records: batch.count,
             suppressed: held,
           });
-        if (this.#stop.aborted) return false;
+        if (stopping) return false;
         const asked = error instanceof DeliveryError ? (error.retryAfterMs ?? 0) : 0;
         const spread = wait * this.#o.jitter * (2 * Math.random() - 1);
         await pause(Math.max(asked, wait + spread), this.#stop);
-        if (this.#stop.aborted) return false;
         wait = Math.min(this.#o.maxMs, wait * this.#o.multiplier);
       }
     }

@@ -99,10 +99,14 @@ export class LogFile implements Source {
   watched = false;
   /** Of replaced content: bytes that were not read when it was replaced. */
   unreadBytes = 0;
+  /** A copy was found that has them. */
+  continued = false;
   /** When its path went away, or when the waiting began. */
   sinceMs = 0;
   /** Of a file that waits: the file it looks like. */
   original: LogFile | undefined = undefined;
+  /** The file whose content this copy goes on with: while that one is not settled, this one holds its bytes too. */
+  continues: LogFile | undefined = undefined;
   /** Saved state is older than this one. */
   changed = true;
   fingerprintSaved = false;
@@ -131,7 +135,8 @@ export class LogFile implements Source {
     this.resource = init.resource;
     this.identity = init.identity;
     this.fingerprint = init.fingerprint;
-    this.tail = init.tail;
+    // Written in place later.
+    this.tail = Buffer.from(init.tail);
     this.offset = init.offset;
     this.recordNumber = init.recordNumber;
     this.headerDone = init.headerDone;
@@ -182,6 +187,11 @@ export class LogFile implements Source {
     for (const r of this.#ranges) {
       if (r.heldFrom < low) low = r.heldFrom;
       if (r.from < low) low = r.from;
+    }
+    const o = this.continues;
+    if (o) {
+      if (o.isSettled) this.continues = undefined;
+      else low = Math.min(low, o.settledOffset);
     }
     return low;
   }

@@ -35,6 +35,8 @@ export class GzipReader {
   error: Error | undefined;
   /** The bytes before the offset were not those expected. */
   mismatch = false;
+  /** The content ends before the offset. */
+  isShort = false;
 
   readonly #pieces: AsyncIterator<Buffer>;
   readonly #close: () => void;
@@ -83,7 +85,10 @@ export class GzipReader {
       }
       if (next.done) {
         this.ended = true;
-        if (this.#skip > 0) this.mismatch = true;
+        if (this.#skip > 0) {
+          this.mismatch = true;
+          this.isShort = true;
+        }
         return false;
       }
       let piece = next.value;

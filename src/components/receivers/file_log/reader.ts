@@ -88,6 +88,13 @@ export class FileReader {
       const buf = this.#buf;
       const end = readSync(file.fd, buf, 0, buf.length, file.offset - back);
       if (end < back || (back > 0 && buf.compare(file.tail, 0, back, 0, back) !== 0)) return 'replaced';
+      // Before the first byte is taken, the file is still the one whose beginning was looked at.
+      const head = file.offset === 0 ? file.fingerprint : undefined;
+      if (
+        head &&
+        (end < head.length || buf.compare(head, 0, Math.min(head.length, end), 0, Math.min(head.length, end)) !== 0)
+      )
+        return 'replaced';
       const more = end === buf.length;
       const consumed = end > back ? this.feed(file, buf, back, end, more) : 0;
       if (consumed > 0) {

@@ -15,7 +15,7 @@ import type { ReadonlyValueMap } from '../../../wire/otlp.ts';
 import { fileAttributes } from './attributes.ts';
 import type { CheckpointStore, KnownFile } from './checkpoint.ts';
 import type { FileLogConfig } from './config.ts';
-import { type CopyVerdict, judgeCopy, KnownFiles, type Start } from './copies.ts';
+import { type Candidate, type CopyVerdict, judgeCopy, KnownFiles, type Start } from './copies.ts';
 import type { Delivery } from './delivery.ts';
 import { type FileEvents, type FileIdentity, inodeKey, LogFile, sameInode } from './file.ts';
 import { Finder, type FoundFile } from './finder.ts';
@@ -72,6 +72,8 @@ export class FileLogReceiver implements Receiver {
   readonly #byPath = new Map<string, LogFile>();
   /** Of links: the file by what the link leads to. */
   readonly #byRealPath = new Map<string, LogFile>();
+  /** Those that go on with the content of another one which is not settled. */
+  readonly #copies = new Set<LogFile>();
   /** Truncated ones a copy of which may turn up. */
   readonly #replaced = new Set<LogFile>();
   /** Files for which there is no descriptor left, by path: what is known of them when they vanish. */
@@ -278,8 +280,8 @@ export class FileLogReceiver implements Receiver {
     }
     const unknown = found.filter((f) => !this.#byInode.has(inodeKey(f.identity)));
     // Originals before copies of them: what is known goes to the inode it was known of.
-    for (const f of unknown) if (this.#known.hasInode(f.identity.inode)) this.#openFound(f, byInode, now);
-    for (const f of unknown) if (!this.#byInode.has(inodeKey(f.identity))) this.#openFound(f, byInode, now);
+    for (const f of unknown) if (this.#known.hasInode(f.identity.inode)) this.#openFound(f, now);
+    for (const f of unknown) if (!this.#byInode.has(inodeKey(f.identity))) this.#openFound(f, now);
     if (this.#firstScan) {
       this.#firstScan = false;
       this.#fromBeginning = true;
@@ -334,6 +336,10 @@ export class FileLogReceiver implements Receiver {
       this.#shrunk(f, before);
       return;
     }
+    if (!f.packed && sizeBytes < before && this.#ensureOpen(f) && !this.#isAsBefore(f)) {
+      this.#replace(f, before, 0);
+      return;
+    }
     if (!f.packed && touched && !grown && sizeBytes === f.offset && f.offset > 0 && this.#ensureOpen(f)) {
       if (f.fd >= 0 && !tailMatches(f.fd, f.offset, f.tail)) {
         this.#replace(f, before, 0);
@@ -342,6 +348,13 @@ export class FileLogReceiver implements Receiver {
     }
     if (f.hasUnread) this.#enqueue(f);
     else this.#enqueueIfDue(f, now);
+  }
+
+  /** Begins with the same bytes, and has the same ones before the offset. */
+  #isAsBefore(f: LogFile): boolean {
+    if (f.fd < 0) return true;
+    const head = readFingerprint(f.fd, f.fingerprint.length, false);
+    return head.equals(f.fingerprint) && tailMatches(f.fd, f.offset, f.tail);
   }
 
   #enqueueIfDue(f: LogFile, now: number): void {
@@ -423,7 +436,7 @@ export class FileLogReceiver implements Receiver {
     f.original = undefined;
     f.sinceMs = this.#p.ctx.clock.monotonicMs();
     if (this.#byInode.get(inodeKey(f.identity)) === f) this.#byInode.delete(inodeKey(f.identity));
-    if (remember) this.#known.add(knownOf(f, f.offset, f.tail), f.sinceMs);
+    if (remember) this.#known.add(knownOf(f, f.offset, Buffer.from(f.tail)), f.sinceMs);
     this.#closeFile(f);
     if (f.isSettled) this.#drop(f);
   }
@@ -454,7 +467,7 @@ export class FileLogReceiver implements Receiver {
   /** The content is another one: goes on as a new file on the same descriptor. */
   #replace(f: LogFile, sizeBefore: number, offset: number): LogFile {
     this.#p.ctx.log.info('File was truncated', { path: f.path });
-    f.unreadBytes = Math.max(0, sizeBefore - f.offset);
+    f.unreadBytes = f.continued ? 0 : Math.max(0, sizeBefore - f.offset);
     const state = f.state;
     const fresh = this.#newFile(f.path, f.identity, f.attributes, {
       offset,
@@ -515,7 +528,7 @@ export class FileLogReceiver implements Receiver {
 
   // ---------------------------------------------------------------- opening
 
-  #openFound(found: FoundFile, present: ReadonlyMap<string, FoundFile>, now: number): void {
+  #openFound(found: FoundFile, now: number): void {
     if (!this.#room()) {
       this.#unopened.set(found.path, found);
       return;
@@ -530,12 +543,14 @@ export class FileLogReceiver implements Receiver {
       if (!s.isFile() || this.#byInode.has(inodeKey(identity))) return;
       const packed = this.#isPacked(found.path);
       const fingerprint = readFingerprint(fd, this.#c.fingerprint_size, packed);
-      const start = this.#startOf(fd, found.path, identity, fingerprint, s.size, packed, present, now);
+      const start = this.#startOf(fd, found.path, identity, fingerprint, s.size, packed, now);
       const attributes = this.#attributes(found.path, start.headerAttributes);
       if (!attributes) return;
       const f = this.#newFile(found.path, identity, attributes, { ...start, fingerprint });
       f.headerAttributes = start.headerAttributes;
       f.skipping = start.skipping;
+      f.continues = start.continues;
+      if (f.continues) this.#copies.add(f);
       f.packed = packed;
       f.packedEndSize = start.packedEndSize ?? -1;
       f.fd = fd;
@@ -571,31 +586,37 @@ export class FileLogReceiver implements Receiver {
     fingerprint: Buffer,
     size: number,
     packed: boolean,
-    present: ReadonlyMap<string, FoundFile>,
     now: number,
   ): Start {
-    const known = this.#known.match(
-      { fd, path, identity, fingerprint, size, packed },
-      present,
-      this.#c.fingerprint_size,
-    );
+    const known = this.#known.match({ fd, path, identity, fingerprint, size, packed }, this.#c.fingerprint_size);
     if (known) return known;
     if (!this.#fromBeginning && this.#firstScan) {
       if (!packed) return { ...FROM_ZERO, offset: size, tail: readTail(fd, size), headerDone: true };
       return { ...FROM_ZERO, packedEndSize: size };
     }
-    if (fingerprint.length > 0)
-      for (const g of [...this.#replaced, ...this.#files]) {
-        const verdict = judgeCopy({ fd, path, fingerprint, size, packed }, g, this.#c.fingerprint_size);
-        if (verdict === 'other') continue;
-        if (verdict === 'wait') return { ...FROM_ZERO, original: g };
-        return this.#startAsCopy(g, verdict, now);
-      }
+    const copy = fingerprint.length > 0 ? this.#copyOf({ fd, path, fingerprint, size, packed }) : undefined;
+    if (copy)
+      return copy.verdict === 'wait' ? { ...FROM_ZERO, original: copy.of } : this.#startAsCopy(copy.of, copy.verdict);
     return FROM_ZERO;
   }
 
-  #startAsCopy(g: LogFile, verdict: Exclude<CopyVerdict, 'other' | 'wait'>, _now: number): Start {
-    if (verdict.rest) g.unreadBytes = 0;
+  /** Of all files that it could be a copy of, the one that was read farthest; not before it is clear for all. */
+  #copyOf(c: Candidate): { of: LogFile; verdict: Exclude<CopyVerdict, 'other'> } | undefined {
+    let best: { of: LogFile; verdict: Exclude<CopyVerdict, 'other'> } | undefined;
+    for (const of of [...this.#replaced, ...this.#files]) {
+      const verdict = judgeCopy(c, of, this.#c.fingerprint_size);
+      if (verdict === 'other') continue;
+      if (verdict === 'wait') return { of, verdict };
+      if (!best || best.verdict === 'wait' || verdict.offset > best.verdict.offset) best = { of, verdict };
+    }
+    return best;
+  }
+
+  #startAsCopy(g: LogFile, verdict: Exclude<CopyVerdict, 'other' | 'wait'>): Start {
+    if (verdict.rest) {
+      g.unreadBytes = 0;
+      g.continued = true;
+    }
     return {
       ...FROM_ZERO,
       isNew: false,
@@ -606,33 +627,34 @@ export class FileLogReceiver implements Receiver {
       headerAttributes: g.headerAttributes,
       skipping: g.skipping,
       packedEndSize: verdict.packedEndSize,
+      continues: verdict.rest ? g : undefined,
     };
   }
 
   /** A file that waits: is it clear by now what it is? */
   #judge(f: LogFile, now: number): void {
-    const g = f.original;
-    if (!g || f.fd < 0) return;
+    if (f.fd < 0) return;
     f.fingerprint = readFingerprint(f.fd, this.#c.fingerprint_size, f.packed);
     const size = fstatSync(f.fd).size;
-    let verdict = judgeCopy(
-      { fd: f.fd, path: f.path, fingerprint: f.fingerprint, size, packed: f.packed },
-      g,
-      this.#c.fingerprint_size,
-    );
-    if (verdict === 'wait') {
+    const candidate = { fd: f.fd, path: f.path, fingerprint: f.fingerprint, size, packed: f.packed };
+    const copy = this.#copyOf(candidate);
+    const g = copy?.of;
+    let verdict: CopyVerdict = copy?.verdict ?? 'other';
+    if (verdict === 'wait' && g) {
+      if (g.links === 0 && g.state !== 'gone') return;
       if (now - f.sinceMs < Math.max(COPY_WAIT_MS, 5 * this.#c.poll_interval)) return;
-      // The original lives on. The same long beginning and the same end: a copy that somebody keeps.
-      if (f.fingerprint.length >= this.#c.fingerprint_size) {
-        if (f.packed) verdict = { offset: g.offset, tail: g.tail, rest: false, packedEndSize: size };
-        else if (g.offset < size) return;
-        else verdict = { offset: size, tail: readTail(f.fd, size), rest: false, packedEndSize: undefined };
-      } else verdict = 'other';
+      // The original lives on: a copy that somebody keeps, if the beginning is long enough to be sure.
+      if (f.fingerprint.length < this.#c.fingerprint_size) verdict = 'other';
+      else if (f.packed) verdict = { offset: g.offset, tail: g.tail, rest: false, packedEndSize: undefined };
+      else if (g.offset < size) return;
+      else verdict = { offset: size, tail: readTail(f.fd, size), rest: false, packedEndSize: undefined };
     }
-    const start = verdict === 'other' ? FROM_ZERO : this.#startAsCopy(g, verdict, now);
+    const start = verdict === 'other' || verdict === 'wait' || !g ? FROM_ZERO : this.#startAsCopy(g, verdict);
     const fresh = this.#newFile(f.path, f.identity, f.attributes, { ...start, fingerprint: f.fingerprint });
     if (start.headerAttributes) fresh.attributes = this.#attributes(f.path, start.headerAttributes) ?? f.attributes;
     fresh.headerAttributes = start.headerAttributes;
+    fresh.continues = start.continues;
+    if (fresh.continues) this.#copies.add(fresh);
     fresh.packed = f.packed;
     fresh.packedEndSize = start.packedEndSize ?? -1;
     fresh.fd = f.fd;
@@ -807,7 +829,8 @@ export class FileLogReceiver implements Receiver {
         f.links = s.nlink;
         this.#byInode.set(inodeKey(f.identity), f);
         this.#enqueue(f);
-      } else if (!path) this.#known.lose(k, (bytes) => this.#lose(this.#p.ledger, k.path, bytes));
+      } else if (!path && ![...this.#files].some((f) => isCopyOf(f, k)))
+        this.#known.lose(k, (bytes) => this.#lose(this.#p.ledger, k.path, bytes));
     }
   }
 
@@ -885,6 +908,13 @@ export class FileLogReceiver implements Receiver {
       const filled = await g.fill();
       // Closed meanwhile.
       if (f.gzip !== g) return 'end';
+      if (g.isShort && f.fingerprint.length >= this.#c.fingerprint_size) {
+        // Packed before the original was complete: all of it was read there.
+        f.packedEndSize = g.packedSize;
+        f.gzip = undefined;
+        g.close();
+        return 'end';
+      }
       if (g.mismatch) {
         f.gzip = undefined;
         g.close();
@@ -970,6 +1000,11 @@ export class FileLogReceiver implements Receiver {
 
   #settled(f: LogFile): void {
     if (f.changed) this.#saver?.changed();
+    for (const c of this.#copies)
+      if (c.continues === f) {
+        c.changed = true;
+        if (f.isSettled) this.#copies.delete(c);
+      }
     if (!f.queued) this.#wake?.();
   }
 
@@ -995,6 +1030,13 @@ export class FileLogReceiver implements Receiver {
   }
 }
 
+/** A file that is read holds what was stored of `k`. */
+const isCopyOf = (f: LogFile, k: KnownFile): boolean =>
+  f.fd >= 0 &&
+  k.fingerprint.length > 0 &&
+  startsWith(f.fingerprint, k.fingerprint) &&
+  (f.packed || tailMatches(f.fd, k.offset, k.tail));
+
 const FROM_ZERO: Start = {
   isNew: true,
   offset: 0,
@@ -1004,6 +1046,7 @@ const FROM_ZERO: Start = {
   headerAttributes: undefined,
   skipping: false,
   packedEndSize: undefined,
+  continues: undefined,
   original: undefined,
 };
 
