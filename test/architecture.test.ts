@@ -64,7 +64,8 @@ export function importsOf(text: string): Import[] {
 
 const SRC = join(ROOT, 'src');
 const sources: readonly Source[] = filesUnder(SRC)
-  .filter((f) => /\.tsx?$/.test(f) && !/\.test\.tsx?$/.test(f) && !f.includes('/testdata/'))
+  // testing.ts is what tests beside it share.
+  .filter((f) => /\.tsx?$/.test(f) && !/(\.test|\/testing)\.tsx?$/.test(f) && !f.includes('/testdata/'))
   .map((f) => {
     const text = readFileSync(f, 'utf8');
     return { file: relative(SRC, f), text, imports: importsOf(text) };
@@ -145,6 +146,13 @@ test('imports name files that exist, with their extension', () => {
       .map((i) => i.target)
       .filter((t) => t.startsWith('.') && !existsSync(join(SRC, resolve(file, t))))
       .map((t) => `${file} → ${t}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('nothing that runs imports what is there for tests', () => {
+  const wrong = sources.flatMap(({ file, imports }) =>
+    imports.filter((i) => /(\.test|\/testing)\.ts$|\/testdata\//.test(i.target)).map((i) => `${file} → ${i.target}`),
   );
   assert.deepEqual(wrong, []);
 });
