@@ -2,12 +2,8 @@
 import type { Signal } from '../../../core/batch.ts';
 import { DeliveryError, permanent } from '../../../core/errors.ts';
 import type { HttpResponse } from '../../../core/http-client.ts';
-import { BYTES, ProtoReader, VARINT } from '../../../wire/proto.ts';
-
-export interface PartialSuccess {
-  readonly rejected: number;
-  readonly message: string;
-}
+import { type PartialSuccess, readPartialSuccess } from '../../../wire/otlp-response.ts';
+import { BYTES, ProtoReader } from '../../../wire/proto.ts';
 
 const REJECTED: Readonly<Record<Signal, string>> = {
   logs: 'rejectedLogRecords',
@@ -22,7 +18,7 @@ export function partialSuccess(signal: Signal, answer: HttpResponse): PartialSuc
   const type = typeOf(answer);
   if (answer.body.length === 0) return undefined;
   try {
-    if (type === 'application/x-protobuf') return fromProto(answer.body);
+    if (type === 'application/x-protobuf') return readPartialSuccess(answer.body);
     if (type === 'application/json') return fromJson(signal, answer.body.toString('utf8'));
   } catch (e) {
     throw permanent(`failed to read the answer of the destination: ${(e as Error).message}`, {
@@ -31,25 +27,6 @@ export function partialSuccess(signal: Signal, answer: HttpResponse): PartialSuc
     });
   }
   return undefined;
-}
-
-function fromProto(body: Buffer): PartialSuccess {
-  let rejected = 0;
-  let message = '';
-  const r = new ProtoReader(body);
-  while (r.next()) {
-    if (r.field !== 1 || r.wire !== BYTES) {
-      r.skip();
-      continue;
-    }
-    const p = r.message();
-    while (p.next()) {
-      if (p.field === 1 && p.wire === VARINT) rejected = Number(BigInt.asIntN(64, p.varint64()));
-      else if (p.field === 2 && p.wire === BYTES) message = p.string();
-      else p.skip();
-    }
-  }
-  return { rejected: Math.max(0, rejected), message };
 }
 
 function fromJson(signal: Signal, text: string): PartialSuccess {

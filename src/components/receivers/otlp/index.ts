@@ -1,6 +1,7 @@
-/** otlp: takes logs, metrics and traces over OTLP/HTTP, in protobuf or JSON. */
+/** otlp: takes logs, metrics and traces over OTLP/gRPC and OTLP/HTTP. */
 import * as z from 'zod';
 import { defineReceiver } from '../../../core/component.ts';
+import { grpcServerShape } from '../../../core/grpc-schema.ts';
 import { httpServerShape, section } from '../../../core/schema.ts';
 import { RECEIVER_INSTRUMENTS } from './instruments.ts';
 
@@ -18,21 +19,18 @@ const httpSchema = z.strictObject({
 });
 export type OtlpHttpServerConfig = z.output<typeof httpSchema>;
 
+const grpcSchema = z.strictObject(grpcServerShape('localhost:4317'));
+export type OtlpGrpcServerConfig = z.output<typeof grpcSchema>;
+
 const schema = z.strictObject({
   protocols: section(
     z
       .strictObject({
         http: section(httpSchema).optional().describe('OTLP over HTTP; present, even empty: on'),
-        grpc: z
-          .unknown()
-          .refine((v) => v === undefined, {
-            error: 'OTLP over gRPC is not built yet; use protocols.http and let senders export with http/protobuf',
-          })
-          .optional()
-          .describe('OTLP over gRPC: not built yet'),
+        grpc: section(grpcSchema).optional().describe('OTLP over gRPC; present, even empty: on'),
       })
       .superRefine((p, ctx) => {
-        if (!p.http && p.grpc === undefined)
+        if (!p.http && !p.grpc)
           ctx.addIssue({ code: 'custom', message: 'must specify at least one protocol when using the OTLP receiver' });
       }),
   )
@@ -43,7 +41,7 @@ export type OtlpReceiverConfig = z.output<typeof schema>;
 
 export default defineReceiver({
   id: 'otlp',
-  summary: 'Takes logs, metrics and traces over OTLP/HTTP, in protobuf or JSON.',
+  summary: 'Takes logs, metrics and traces over OTLP/gRPC and OTLP/HTTP, in protobuf or JSON.',
   stability: 'stable',
   signals: ['logs', 'metrics', 'traces'],
   schema,

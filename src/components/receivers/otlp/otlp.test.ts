@@ -214,11 +214,10 @@ test('an authenticator decides who may send', async () => {
   );
 });
 
-test('a receiver needs a protocol that is built', () => {
+test('a receiver needs a protocol, and one without keys has its defaults', () => {
   const messages = (config: unknown) => schema.safeParse(config).error?.issues.map((i) => i.message) ?? [];
   assert.deepEqual(messages({}), ['must specify at least one protocol when using the OTLP receiver']);
   assert.deepEqual(messages({ protocols: null }), ['must specify at least one protocol when using the OTLP receiver']);
-  assert.match(messages({ protocols: { grpc: null, http: null } })[0]!, /gRPC is not built yet/);
-  const parsed = schema.parse({ protocols: { http: null } });
-  assert.equal(parsed.protocols.http!.endpoint, 'localhost:4318');
+  const { http, grpc } = schema.parse({ protocols: { grpc: null, http: null } }).protocols;
+  assert.deepEqual([http!.endpoint, grpc!.endpoint], ['localhost:4318', 'localhost:4317']);
 });

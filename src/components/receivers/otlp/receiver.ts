@@ -1,176 +1,24 @@
-/**
- * The OTLP/HTTP server: a request's body is checked and walked to groups whose items stay views of that body, and is
- * answered when the pipeline has accepted it.
- */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Batch, type Consumer, type Group, makeBatch, type Part, type Signal } from '../../../core/batch.ts';
+/** The receiver: a server per protocol that the configuration names. */
 import type { Receiver, ReceiverContext } from '../../../core/component.ts';
-import { DECODABLE, DecompressError, decompress } from '../../../core/compress.ts';
-import { ConfigError, messageOf } from '../../../core/errors.ts';
-import { BodyTooLargeError, type HttpServer, readBody, startHttpServer } from '../../../core/http-server.ts';
-import { resourceFromBytes, scopeFromBytes } from '../../../core/resource.ts';
-import { OtlpJsonError, requestFromJson } from '../../../wire/otlp-json.ts';
-import { decodeRequest } from '../../../wire/otlp-request.ts';
-import { ProtoError } from '../../../wire/proto.ts';
-import type { OtlpHttpServerConfig, OtlpReceiverConfig } from './index.ts';
-import { type ReceiverCounters, receiverCounters } from './instruments.ts';
-import {
-  answerPipelineError,
-  answerStatus,
-  answerSuccess,
-  answerText,
-  type ContentType,
-  INVALID_ARGUMENT,
-  UNAUTHENTICATED,
-} from './status.ts';
+import type { OtlpReceiverConfig } from './index.ts';
 
-/** What an authenticator extension gives servers; rejects when the request may not pass. */
-interface ServerAuthenticator {
-  authenticate(headers: ReadonlyMap<string, readonly string[]>): Promise<void>;
-}
-const isServerAuthenticator = (x: unknown): x is ServerAuthenticator =>
-  typeof (x as ServerAuthenticator | undefined)?.authenticate === 'function';
-
-const NO_PARTS: readonly Part[] = [];
-
-interface Route {
-  readonly signal: Signal;
-  readonly next: Consumer;
-  readonly counters: ReceiverCounters;
-}
-
-export function createOtlpReceiver(config: OtlpReceiverConfig, ctx: ReceiverContext): Receiver {
-  return new OtlpReceiver(config.protocols.http!, ctx);
-}
-
-class OtlpReceiver implements Receiver {
-  readonly #config: OtlpHttpServerConfig;
-  readonly #ctx: ReceiverContext;
-  readonly #routes = new Map<string, Route>();
-  #auth: ServerAuthenticator | undefined;
-  #server: HttpServer | undefined;
-
-  constructor(config: OtlpHttpServerConfig, ctx: ReceiverContext) {
-    this.#config = config;
-    this.#ctx = ctx;
-    for (const signal of ['traces', 'metrics', 'logs'] as const) {
-      const next = ctx.outputs[signal];
-      if (!next) continue;
-      const counters = receiverCounters(ctx.telemetry, ctx.id, 'http', signal);
-      this.#routes.set(config[`${signal}_url_path`], { signal, next, counters });
-    }
-  }
-
-  async start(): Promise<void> {
-    const id = this.#config.auth?.authenticator;
-    if (id !== undefined) {
-      const extension = this.#ctx.host.extension(id);
-      if (extension === undefined)
-        throw new ConfigError(`failed to resolve authenticator ${JSON.stringify(id)}: authenticator not found`);
-      if (!isServerAuthenticator(extension))
-        throw new ConfigError(`failed to resolve authenticator ${JSON.stringify(id)}: not a server authenticator`);
-      this.#auth = extension;
-    }
-    this.#server = await startHttpServer(this.#config, (req, res) => this.#handle(req, res));
-    this.#ctx.log.info('Starting HTTP server', { endpoint: this.#server.address });
-  }
-
-  async stop(deadline: AbortSignal): Promise<void> {
-    await this.#server?.close(deadline);
-  }
-
-  async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const path = req.url!.split('?', 1)[0]!;
-    const route = this.#routes.get(path);
-    if (!route) {
-      answerText(res, 404, '404 page not found\n', 'text/plain; charset=utf-8');
-      return;
-    }
-    const type = contentType(req.headers['content-type']);
-    if (this.#auth) {
+export async function createOtlpReceiver(config: OtlpReceiverConfig, ctx: ReceiverContext): Promise<Receiver> {
+  const { http, grpc } = config.protocols;
+  const servers: Receiver[] = [];
+  if (grpc) servers.push(new (await import('./grpc.ts')).OtlpGrpcReceiver(grpc, ctx));
+  if (http) servers.push(new (await import('./http.ts')).OtlpHttpReceiver(http, ctx));
+  const stop = async (deadline: AbortSignal): Promise<void> => {
+    await Promise.all(servers.map((s) => s.stop?.(deadline)));
+  };
+  return {
+    async start() {
       try {
-        await this.#auth.authenticate(headerMap(req));
+        for (const s of servers) await s.start?.();
       } catch (e) {
-        answerStatus(res, type ?? 'application/json', 401, UNAUTHENTICATED, messageOf(e));
-        return;
+        await stop(AbortSignal.abort());
+        throw e;
       }
-    }
-    if (req.method !== 'POST') {
-      answerText(res, 405, '405 method not allowed, supported: [POST]');
-      return;
-    }
-    if (!type) {
-      answerText(res, 415, '415 unsupported media type, supported: [application/json, application/x-protobuf]');
-      return;
-    }
-    const batch = await this.#read(req, res, type, route.signal);
-    if (!batch) return;
-    if (batch.count === 0) {
-      answerSuccess(res, type);
-      return;
-    }
-    try {
-      await route.next.consume(batch);
-    } catch (e) {
-      route.counters.refused(batch.count);
-      answerPipelineError(res, type, e);
-      return;
-    }
-    route.counters.accepted(batch.count);
-    answerSuccess(res, type);
-  }
-
-  /** undefined: the request was bad and is answered. */
-  async #read(
-    req: IncomingMessage,
-    res: ServerResponse,
-    type: ContentType,
-    signal: Signal,
-  ): Promise<Batch | undefined> {
-    const encoding = req.headers['content-encoding']?.trim() ?? '';
-    const { max_request_body_size: maxBytes, compression_algorithms } = this.#config;
-    const known =
-      encoding === 'identity' || (compression_algorithms.includes(encoding) && DECODABLE.includes(encoding));
-    if (!known) {
-      answerStatus(res, type, 400, INVALID_ARGUMENT, `unsupported Content-Encoding: ${encoding}`);
-      return undefined;
-    }
-    try {
-      const packed = await readBody(req, maxBytes);
-      const body = await decompress(encoding, packed, maxBytes);
-      const request = type === 'application/json' ? requestFromJson(signal, body.toString('utf8')) : body;
-      const groups = decodeRequest(signal, request).map(
-        (g): Group => ({
-          resource: resourceFromBytes(g.resource.encoded, g.resource.schemaUrl),
-          scope: scopeFromBytes(g.scope.encoded, g.scope.schemaUrl),
-          items: g.items,
-          messages: g.messages,
-          count: g.count,
-          parts: NO_PARTS,
-        }),
-      );
-      return makeBatch(signal, groups, this.#config.include_metadata ? headerMap(req) : undefined);
-    } catch (e) {
-      const bad =
-        e instanceof BodyTooLargeError ||
-        e instanceof DecompressError ||
-        e instanceof OtlpJsonError ||
-        e instanceof ProtoError ||
-        req.destroyed;
-      if (!bad) throw e;
-      // What is left of the body is not worth reading.
-      if (e instanceof BodyTooLargeError) res.setHeader('Connection', 'close');
-      answerStatus(res, type, 400, INVALID_ARGUMENT, messageOf(e));
-      return undefined;
-    }
-  }
-}
-
-function contentType(header: string | undefined): ContentType | undefined {
-  const type = (header ?? '').split(';', 1)[0]!.trim().toLowerCase();
-  return type === 'application/json' || type === 'application/x-protobuf' ? type : undefined;
-}
-
-function headerMap(req: IncomingMessage): ReadonlyMap<string, readonly string[]> {
-  return new Map(Object.entries(req.headersDistinct).map(([k, v]) => [k, v ?? []]));
+    },
+    stop,
+  };
 }

@@ -11,7 +11,7 @@ const INTERNAL = 13;
 const UNAVAILABLE = 14;
 
 /** A response of any signal with an empty partial_success. */
-const EMPTY_PROTO = Buffer.from([0x0a, 0x00]);
+export const EMPTY_PROTO: Buffer = Buffer.from([0x0a, 0x00]);
 const EMPTY_JSON = Buffer.from('{"partialSuccess":{}}');
 
 export function answerSuccess(res: ServerResponse, type: ContentType): void {
