@@ -270,6 +270,16 @@ test('the repository stands alone: nothing in it names a place on one machine or
   assert.deepEqual(wrong, []);
 });
 
+test('the lock file has every package that it asks for, so that npm ci works on any machine', () => {
+  // Where a registry lacks the package of some platform, npm leaves it out of the file without a word.
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+  const locked = new Set(Object.keys(packages).map((path) => path.slice(path.lastIndexOf('node_modules/') + 13)));
+  const missing = Object.values<Record<string, object>>(packages).flatMap((p) =>
+    Object.keys({ ...p['dependencies'], ...p['optionalDependencies'] }).filter((name) => !locked.has(name)),
+  );
+  assert.deepEqual(missing, []);
+});
+
 test('what the documents name is there: links, files and folders', () => {
   const wrong: string[] = [];
   const documents = ['README.md', 'AGENTS.md', ...readdirSync(join(ROOT, 'docs')).map((f) => `docs/${f}`)];
