@@ -28,6 +28,7 @@ export const registry: readonly RegistryEntry[] = [
   entry('processor', 'batch', [], () => import('./processors/batch/index.ts')),
   entry('processor', 'memory_limiter', [], () => import('./processors/memory_limiter/index.ts')),
   entry('processor', 'resource', [], () => import('./processors/resource/index.ts')),
+  entry('processor', 'redaction', [], () => import('./processors/redaction/index.ts')),
   entry(
     'processor',
     'resource_detection',

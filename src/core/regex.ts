@@ -75,6 +75,11 @@ export class Regex {
   /** All matches replaced; `replacement` may hold Go's `$1`, `${name}`, `$$`. */
   replaceAll(text: string, replacement: string): string {
     const parts = parseReplacement(replacement, this.groupNames);
+    return this.replaceEach(text, (m) => parts.map((p) => (typeof p === 'string' ? p : (m[p] ?? ''))).join(''));
+  }
+
+  /** All matches replaced by what `replace` makes of each. */
+  replaceEach(text: string, replace: (match: RegexMatch) => string): string {
     let out = '';
     let copied = 0;
     let from = 0;
@@ -86,8 +91,7 @@ export class Regex {
       const end = m.index + whole.length;
       // An empty match right behind a match does not count.
       if (!(whole === '' && m.index === lastEnd)) {
-        out += text.slice(copied, m.index);
-        for (const p of parts) out += typeof p === 'string' ? p : (m[p] ?? '');
+        out += text.slice(copied, m.index) + replace(m);
         copied = end;
         lastEnd = end;
       }
