@@ -51,6 +51,8 @@ interface Directory {
   dirty: boolean;
   /** Does not exist, or cannot be watched: read in every scan. */
   poll: boolean;
+  /** Of what is watched: another directory may have its path by now. */
+  inode: number;
   scan: number;
   readIn: number;
   events: number;
@@ -169,6 +171,7 @@ export class Finder {
         watcher: undefined,
         dirty: true,
         poll: false,
+        inode: 0,
         scan: this.#scan,
         readIn: 0,
         events: 0,
@@ -176,6 +179,11 @@ export class Finder {
         pollUntilMs: 0,
       };
       this.#directories.set(path, d);
+    }
+    if (d.watcher && (d.dirty || this.#full) && d.scan !== this.#scan && inodeOf(path) !== d.inode) {
+      d.watcher.close();
+      d.watcher = undefined;
+      d.dirty = true;
     }
     d.scan = this.#scan;
     if (!d.watcher && (!d.poll || (d.pollUntilMs > 0 && this.#o.nowMs() >= d.pollUntilMs))) this.#watch(path, d);
@@ -223,6 +231,7 @@ export class Finder {
         d.poll = true;
       });
       d.watcher = watcher;
+      d.inode = inodeOf(path);
       d.poll = false;
       d.dirty = true;
       d.events = 0;
@@ -260,6 +269,8 @@ export class Finder {
     if (name !== null) this.#o.written(join(path, name));
   }
 }
+
+const inodeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 
 function entryOf(directory: string, e: Dirent): DirectoryEntry | undefined {
   if (e.isFile()) return { name: e.name, kind: 'file', link: false };

@@ -52,6 +52,8 @@ export class FileReader {
   readonly #standard: Buffer;
   readonly #largest: number;
   #buf: Buffer;
+  /** For records that do not fit the standard one; kept until there is nothing to read. */
+  #large: Buffer | undefined;
 
   constructor(options: ReaderOptions, program: Program, sink: LogsSink, splitter: Splitter, clock: Clock) {
     this.#o = options;
@@ -81,6 +83,11 @@ export class FileReader {
     }
   }
 
+  /** There is nothing to read: gives back what only long records need. */
+  idle(): void {
+    this.#large = undefined;
+  }
+
   #turn(file: LogFile, budget: number, final: boolean): TurnResult {
     let left = budget;
     while (left > 0) {
@@ -105,7 +112,9 @@ export class FileReader {
         if (this.#sink.hasReady) return 'more';
       } else if (more) {
         if (buf.length >= this.#largest) throw new Error('a record does not fit the buffer');
-        this.#buf = Buffer.allocUnsafeSlow(Math.min(this.#largest, buf.length * 2));
+        const size = Math.min(this.#largest, buf.length * 2);
+        if (!this.#large || this.#large.length < size) this.#large = Buffer.allocUnsafeSlow(size);
+        this.#buf = this.#large;
         continue;
       }
       if (!more) return this.#atEnd(file, buf, back + consumed, end, final);

@@ -543,7 +543,7 @@ export class FileLogReceiver implements Receiver {
       if (!s.isFile() || this.#byInode.has(inodeKey(identity))) return;
       const packed = this.#isPacked(found.path);
       const fingerprint = readFingerprint(fd, this.#c.fingerprint_size, packed);
-      const start = this.#startOf(fd, found.path, identity, fingerprint, s.size, packed, now);
+      const start = this.#startOf(fd, found.path, identity, fingerprint, s.size, packed);
       const attributes = this.#attributes(found.path, start.headerAttributes);
       if (!attributes) return;
       const f = this.#newFile(found.path, identity, attributes, { ...start, fingerprint });
@@ -586,7 +586,6 @@ export class FileLogReceiver implements Receiver {
     fingerprint: Buffer,
     size: number,
     packed: boolean,
-    now: number,
   ): Start {
     const known = this.#known.match({ fd, path, identity, fingerprint, size, packed }, this.#c.fingerprint_size);
     if (known) return known;
@@ -860,7 +859,10 @@ export class FileLogReceiver implements Receiver {
       if (!f) {
         this.#p.sink.seal();
         if (!(await this.#deliverReady())) return;
-        if (this.#queue.length === 0 && !this.#p.sink.hasReady) await this.#sleep();
+        if (this.#queue.length === 0 && !this.#p.sink.hasReady) {
+          this.#p.reader.idle();
+          await this.#sleep();
+        }
         continue;
       }
       f.queued = false;
