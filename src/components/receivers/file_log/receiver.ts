@@ -332,6 +332,13 @@ export class FileLogReceiver implements Receiver {
     const before = f.sizeBytes;
     f.sizeBytes = sizeBytes;
     if (f.state === 'waiting') return;
+    if (before === 0 && sizeBytes > 0 && f.offset === 0 && f.fd >= 0 && f.state === 'live') {
+      // It was empty when it was found: only now can be said whether it is a copy that is being written.
+      f.state = 'waiting';
+      f.sinceMs = now;
+      this.#judge(f, now);
+      return;
+    }
     if (!f.packed && sizeBytes < f.offset) {
       this.#shrunk(f, before);
       return;
@@ -376,6 +383,7 @@ export class FileLogReceiver implements Receiver {
         const linger = f.links === 0 ? LINGER_DELETED_MS : LINGER_RENAMED_MS;
         if (now - Math.max(f.sinceMs, f.activeUntilMs - ACTIVE_MS) < linger) continue;
         if (f.partialBytes > 0 && f.fd >= 0) this.#p.reader.turn(f, TURN_BYTES, true);
+        f.rotateRange();
         this.#forget(f);
       } else if (f.state === 'gone' && f.isSettled && !this.#replaced.has(f)) this.#drop(f);
       else if (this.#c.delete_after_read && f.state === 'live') this.#deleteIfRead(f);
@@ -882,7 +890,10 @@ export class FileLogReceiver implements Receiver {
   async #turn(f: LogFile): Promise<void> {
     this.#reading = 1;
     try {
-      if (!this.#ensureOpen(f)) return;
+      if (!this.#ensureOpen(f)) {
+        f.activeUntilMs = this.#p.ctx.clock.monotonicMs() + ACTIVE_MS;
+        return;
+      }
       const result = f.packed ? await this.#packedTurn(f) : this.#p.reader.turn(f, TURN_BYTES);
       if (result === 'replaced') {
         const size = fstatSync(f.fd).size;
@@ -1007,7 +1018,7 @@ export class FileLogReceiver implements Receiver {
         c.changed = true;
         if (f.isSettled) this.#copies.delete(c);
       }
-    if (!f.queued) this.#wake?.();
+    this.#wake?.();
   }
 
   /** What is to be stored; content that was replaced is not there to be read again. */
