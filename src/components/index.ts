@@ -36,6 +36,7 @@ export const registry: readonly RegistryEntry[] = [
     () => import('./processors/resource_detection/index.ts'),
   ),
   entry('exporter', 'debug', [], () => import('./exporters/debug/index.ts')),
+  entry('exporter', 'file', [], () => import('./exporters/file/index.ts')),
   entry('exporter', 'nop', [], () => import('./exporters/nop/index.ts')),
   entry('exporter', 'otlp_grpc', ['otlp'], () => import('./exporters/otlp_grpc/index.ts')),
   entry('exporter', 'otlp_http', ['otlphttp'], () => import('./exporters/otlp_http/index.ts')),

@@ -87,7 +87,7 @@ test('senders are let in by name and password', async () => {
     ['', 'no basic auth provided'],
     [undefined, 'no basic auth provided'],
   ] as const)
-    assert.equal(await ask(header), answer, header);
+    assert.equal(await ask(header), answer, String(header));
 });
 
 test('a file is followed, lines of the configuration win over it, and what was right counts no more', async () => {

@@ -40,7 +40,7 @@ test('the token is asked for, and given', async () => {
     ['', 'missing or empty authorization header: Authorization'],
     [undefined, 'missing or empty authorization header: Authorization'],
   ] as const)
-    assert.equal(await ask(given), answer, given);
+    assert.equal(await ask(given), answer, String(given));
 });
 
 test('several tokens, another header, another scheme or none', async () => {
