@@ -1,5 +1,6 @@
 /** The process as a user or a kubelet meets it: start, signals, reload, exit codes, ways to call it. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { test } from 'node:test';
@@ -16,6 +17,16 @@ test('--version says the version and exits 0', async (t) => {
   const agent = startAgent(t, ['--version']);
   assert.deepEqual(await agent.exited, { code: 0, signal: null });
   assert.match(agent.output, /^sluice version \d+\.\d+\.\d+/);
+});
+
+test('long output into a pipe is whole, and a reader that goes away is no error', () => {
+  for (let i = 0; i < 3; i++) {
+    const { stdout } = spawnSync('sh', ['-c', '"$0" schema | cat', SLUICE], { maxBuffer: 1 << 26 });
+    assert.ok(stdout.length > 100_000);
+    JSON.parse(stdout.toString());
+  }
+  const { stderr } = spawnSync('sh', ['-c', '"$0" schema | head -c 1', SLUICE]);
+  assert.equal(stderr.toString(), '');
 });
 
 test('runs from another directory and through symbolic links, absolute and relative', async (t) => {

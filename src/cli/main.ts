@@ -19,6 +19,10 @@ async function main(argv: readonly string[]): Promise<number> {
   return run(args);
 }
 
+// A reader that has gone (`| head`) is nobody's error.
+const streams = [process.stdout, process.stderr];
+for (const s of streams) s.on('error', () => {});
+
 let exitCode: number;
 try {
   exitCode = await main(process.argv.slice(2));
@@ -27,4 +31,6 @@ try {
   process.stderr.write(`Error: ${describeError(error)}\n`);
   exitCode = 1;
 }
+// Into a pipe, writes end later than write() does, and exit would cut them off.
+await Promise.all(streams.map((s) => new Promise((resolve) => s.write('', resolve))));
 process.exit(exitCode);
