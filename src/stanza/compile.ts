@@ -240,6 +240,8 @@ function link(stages: readonly Stage[], emitter: Emitter, ctx: ProgramContext, h
     };
     const context: OperatorContext = {
       id: stage.id,
+      receiver: String(ctx.path[1] ?? ''),
+      telemetry: ctx.telemetry,
       log,
       clock: ctx.clock,
       next,

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
+import type { Telemetry } from '../core/telemetry.ts';
 import type { Entry } from './entry.ts';
 import { exprSchema } from './expression.ts';
 import type { Source } from './source.ts';
@@ -19,6 +20,9 @@ export interface Holder {
 
 export interface OperatorContext {
   readonly id: string;
+  /** Id of the receiver that it belongs to, for labels of metrics. */
+  readonly receiver: string;
+  readonly telemetry: Telemetry;
   readonly log: Logger;
   readonly clock: Clock;
   readonly next: Process;

@@ -61,6 +61,8 @@ export interface TestRun {
   /** What came out since the last call. */
   take(): SeenRecord[];
   readonly ledger: Ledger;
+  /** Of the first series of a metric whose label has that value. */
+  counter(name: string, label: string, value: string): number | undefined;
 }
 
 export interface TestOptions {
@@ -78,9 +80,10 @@ export async function runOperators(operators: readonly unknown[], options: TestO
     warn: (message, fields) => logged.push({ level: 'warn', message, fields }),
     with: () => logger,
   };
+  const telemetry = new TelemetryRegistry();
   const program = await compileProgram(
     { operators, attributes: options.attributes ?? {}, resource: options.resource ?? {} },
-    { log: logger, clock, telemetry: new TelemetryRegistry(), sink, path: ['receivers', 'filelog'] },
+    { log: logger, clock, telemetry, sink, path: ['receivers', 'filelog'] },
   );
   const ledger = new Ledger();
   let offset = 0;
@@ -100,6 +103,8 @@ export async function runOperators(operators: readonly unknown[], options: TestO
     logged,
     ledger,
     source,
+    counter: (name, label, value) =>
+      [...(telemetry.families.get(name)?.series.values() ?? [])].find((s) => s.labels[label] === value)?.value,
     line(text, from = usual) {
       const buf = typeof text === 'string' ? Buffer.from(text) : text;
       const blank = (b: number | undefined) => b === 32 || b === 9 || b === 10 || b === 13;

@@ -2,6 +2,7 @@
 import type { OperatorDefinition } from '../operator.ts';
 import { add } from './add.ts';
 import { assignKeys } from './assign-keys.ts';
+import { autoParser } from './auto-parser.ts';
 import { container } from './container.ts';
 import { copy } from './copy.ts';
 import { csvParser } from './csv-parser.ts';
@@ -31,6 +32,7 @@ export const OPERATORS: ReadonlyMap<string, OperatorDefinition> = new Map(
   [
     add,
     assignKeys,
+    autoParser,
     container,
     copy,
     csvParser,

@@ -1,5 +1,6 @@
 /** What the receiver serves on /metrics. */
 import type { Instrument } from '../../../core/telemetry.ts';
+import { AUTO_PARSER_INSTRUMENTS } from '../../../stanza/auto/instruments.ts';
 
 export const OPEN_FILES: Instrument = {
   name: 'otelcol_fileconsumer_open_files',
@@ -28,4 +29,10 @@ export const REFUSED: Instrument = {
   unit: '{record}',
 };
 
-export const INSTRUMENTS: readonly Instrument[] = [OPEN_FILES, READING_FILES, ACCEPTED, REFUSED];
+export const INSTRUMENTS: readonly Instrument[] = [
+  OPEN_FILES,
+  READING_FILES,
+  ACCEPTED,
+  REFUSED,
+  ...AUTO_PARSER_INSTRUMENTS,
+];
