@@ -202,3 +202,10 @@ export class KnownFiles {
     };
   }
 }
+
+/** A file that is read holds what was stored of `k`. */
+export const isCopyOf = (f: LogFile, k: KnownFile): boolean =>
+  f.fd >= 0 &&
+  k.fingerprint.length > 0 &&
+  startsWith(f.fingerprint, k.fingerprint) &&
+  (f.packed || tailMatches(f.fd, k.offset, k.tail));

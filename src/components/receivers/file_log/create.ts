@@ -82,7 +82,6 @@ export async function createFileLog(config: FileLogConfig, ctx: ReceiverContext)
   const receiver = new FileLogReceiver({
     config,
     ctx,
-    next,
     program,
     sink,
     reader,
@@ -92,8 +91,8 @@ export async function createFileLog(config: FileLogConfig, ctx: ReceiverContext)
     openStore: config.storage === undefined ? undefined : () => openStore(config, ctx),
     order: makeOrder(config, ctx, path),
   });
-  receiver.observe(ctx.telemetry.observe(OPEN_FILES, {}, () => receiver.openFiles));
-  receiver.observe(ctx.telemetry.observe(READING_FILES, {}, () => receiver.readingFiles));
+  receiver.atStop(ctx.telemetry.observe(OPEN_FILES, {}, () => receiver.openFiles));
+  receiver.atStop(ctx.telemetry.observe(READING_FILES, {}, () => receiver.readingFiles));
   return receiver;
 }
 

@@ -248,6 +248,22 @@ scene('after a restart the tail of a file renamed out of the globs is read', asy
   assert.ok(second.lines.every((l) => l.record.attributes.get('log.file.path') === a));
 });
 
+scene('bytes truncated away before they were read are lost and counted', async (d, start) => {
+  const a = join(d, 'a.log');
+  writeFileSync(a, lines(1, 3));
+  const rig = await start({ unsettled_window: 1 }, { start: (r) => (r.settle = false) });
+  await rig.until(() => rig.lines.length === 3, 'records');
+  appendFileSync(a, lines(4, 6));
+  const before = rig.receiver.sizeOf(a);
+  await rig.until(() => rig.receiver.sizeOf(a) > before, 'growth to be seen');
+  truncateSync(a, 0);
+  await rig.until(() => rig.logged.some((l) => l.message === 'File was truncated'), 'truncation to be seen');
+  rig.settle = true;
+  rig.settleAll();
+  await rig.stop();
+  assert.deepEqual(rig.ledger().lost, { records: 0, bytes: 33 });
+});
+
 scene('bytes deleted while nobody ran are lost and counted', async (d, start) => {
   const store = new MemoryStore();
   const a = join(d, 'a.log');
