@@ -123,7 +123,7 @@ export const autoParser = defineOperator({
         const fields = parseLogfmt(text);
         const isSure =
           fields &&
-          (stream.verdict === 'logfmt' || fields.size >= SURE_PAIRS || fields.keys().some((k) => TELLING.has(k)));
+          (stream.verdict === 'logfmt' || fields.size >= SURE_PAIRS || [...fields.keys()].some((k) => TELLING.has(k)));
         if (isSure) {
           applyFields(entry, fields);
           return 'logfmt';

@@ -19,10 +19,13 @@ const VIEW: ServiceView = {
   gates: [{ id: 'a.gate', stage: 'beta', description: 'Does "this" & that', isEnabled: true }],
 };
 
-async function serve(t: TestContext, config: object = {}) {
+async function serve(t: TestContext, config: object = {}, extension?: unknown) {
   const { context } = componentContext('zpages', 'extension');
   const parsed = definition.schema.parse({ endpoint: '127.0.0.1:0', ...config }) as ZpagesConfig;
-  const pages = new Zpages(parsed, { ...context, host: { ...context.host, view: () => VIEW } });
+  const pages = new Zpages(parsed, {
+    ...context,
+    host: { ...context.host, view: () => VIEW, extension: () => extension },
+  });
   await pages.start();
   t.after(() => pages.stop(AbortSignal.timeout(1000)));
   return (path: string, init?: RequestInit) => fetch(`http://${pages.address}${path}`, init);
@@ -64,4 +67,18 @@ test('expvar is served when it is asked for', async (t) => {
   const get = await serve(t, { expvar: { enabled: true } });
   const body = (await (await get('/debug/expvarz')).json()) as { memory: { rss: number } };
   assert.ok(body.memory.rss > 0);
+});
+
+test('an authenticator decides who may look', async (t) => {
+  const authenticate = async (headers: ReadonlyMap<string, readonly string[]>): Promise<void> => {
+    if (headers.get('authorization')?.[0] !== 'Bearer good') throw new Error('no');
+  };
+  const get = await serve(t, { auth: { authenticator: 'bearer' } }, { authenticate });
+  assert.equal((await get('/debug/servicez')).status, 401);
+  assert.equal((await get('/debug/servicez', { headers: { authorization: 'Bearer bad' } })).status, 401);
+  assert.equal((await get('/debug/servicez', { headers: { authorization: 'Bearer good' } })).status, 200);
+});
+
+test('an authenticator that is not there fails the start', async (t) => {
+  await assert.rejects(serve(t, { auth: { authenticator: 'bearer' } }), /authenticator not found/);
 });

@@ -1,5 +1,6 @@
 /** The server behind zpages. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type ServerAuth, serverAuth } from '../../../core/auth.ts';
 import type { ComponentContext, Extension, ServiceView } from '../../../core/component.ts';
 import { type HttpServer, startHttpServer } from '../../../core/http-server.ts';
 import { formatDuration } from '../../../core/schema.ts';
@@ -12,6 +13,7 @@ export class Zpages implements Extension {
   readonly #config: ZpagesConfig;
   readonly #ctx: ComponentContext;
   #server: HttpServer | undefined;
+  #auth: ServerAuth | undefined;
   #started = { nowMs: 0, monotonicMs: 0 };
 
   constructor(config: ZpagesConfig, ctx: ComponentContext) {
@@ -25,7 +27,9 @@ export class Zpages implements Extension {
   }
 
   async start(): Promise<void> {
-    const { clock, log } = this.#ctx;
+    const { clock, log, host } = this.#ctx;
+    const authenticator = this.#config.auth?.authenticator;
+    if (authenticator !== undefined) this.#auth = serverAuth(host, authenticator);
     this.#started = { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
     log.info('Starting zPages extension', { config: { endpoint: this.#config.endpoint } });
     this.#server = await startHttpServer(this.#config, (req, res) => this.#answer(req, res));
@@ -36,9 +40,18 @@ export class Zpages implements Extension {
     this.#server = undefined;
   }
 
-  #answer(req: IncomingMessage, res: ServerResponse): void {
+  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     res.setHeader('x-content-type-options', 'nosniff');
     res.setHeader('cache-control', 'no-store');
+    if (this.#auth) {
+      const headers = new Map(Object.entries(req.headersDistinct).map(([k, v]) => [k, v ?? []]));
+      try {
+        await this.#auth.authenticate(headers);
+      } catch {
+        res.writeHead(401, { 'content-type': 'text/plain; charset=utf-8' }).end('401 Unauthorized\n');
+        return;
+      }
+    }
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       res.writeHead(405, { allow: 'GET, HEAD', 'content-type': 'text/plain; charset=utf-8' });
       res.end('405 method not allowed\n');
