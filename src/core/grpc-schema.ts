@@ -81,6 +81,9 @@ export const grpcClientShape = () => ({
     .refine((h) => Object.keys(h).every((k) => /^[0-9a-z_.-]+$/i.test(k) && !RESERVED.test(k.toLowerCase())), {
       error: 'not a name for gRPC metadata: letters, digits, _ . - and not one that gRPC itself uses',
     })
+    .refine((h) => Object.entries(h).every(([k, v]) => /-bin$/i.test(k) || /^[\x20-\x7e]*$/.test(v)), {
+      error: 'a value of gRPC metadata must be printable ASCII; a name that ends in -bin takes any text',
+    })
     .describe('Metadata of every call'),
   keepalive: section(
     z.strictObject({

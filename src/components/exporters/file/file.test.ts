@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import zlib from 'node:zlib';
+import fc from 'fast-check';
 import type * as z from 'zod';
 import { componentContext, TestSource } from '../../../../test/helpers/component.ts';
 import { type Batch, makeBatch, type Signal } from '../../../core/batch.ts';
@@ -261,6 +262,17 @@ test('an attribute names the file, and cannot lead out of its directory', () => 
     assert.equal(pathFor(config, named(value)), path, String(value));
   assert.equal(pathFor(config, named('a', 'other')), undefined);
   assert.equal(pathFor(schema.parse({ path: '/data/*', group_by: { enabled: true } }), named('x/..')), undefined);
+});
+
+test('whatever an attribute holds, its file is below the directory', () => {
+  const config = schema.parse({ path: '/data/x/*', group_by: { enabled: true } });
+  const piece = fc.oneof(fc.constantFrom('..', '.', '/', '//', '\\\\', 'a', '\0', '*'), fc.string());
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+      const path = pathFor(config, named(pieces.join('')));
+      assert.ok(path === undefined || (path.startsWith('/data/x/') && !path.split('/').includes('..')), String(path));
+    }),
+  );
 });
 
 test('a file per value, few of them open, none emptied twice; resources without a value are told as lost', async () => {
