@@ -72,10 +72,11 @@ export class Regex {
     return out;
   }
 
-  /** All matches replaced; `replacement` may hold Go's `$1`, `${name}`, `$$`. */
-  replaceAll(text: string, replacement: string): string {
+  /** All matches replaced; `replacement` may hold Go's `$1`, `${name}`, `$$`. `change` sees each before it is put in. */
+  replaceAll(text: string, replacement: string, change?: (expanded: string) => string): string {
     const parts = parseReplacement(replacement, this.groupNames);
-    return this.replaceEach(text, (m) => parts.map((p) => (typeof p === 'string' ? p : (m[p] ?? ''))).join(''));
+    const expand = (m: RegexMatch): string => parts.map((p) => (typeof p === 'string' ? p : (m[p] ?? ''))).join('');
+    return this.replaceEach(text, change ? (m) => change(expand(m)) : expand);
   }
 
   /** All matches replaced by what `replace` makes of each. */
