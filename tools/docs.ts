@@ -9,6 +9,7 @@ import type { AnyDefinition } from '../src/core/component.ts';
 import type { Instrument } from '../src/core/telemetry.ts';
 import { describeSchema, type SchemaRow } from '../src/service/config/describe-schema.ts';
 import { operatorDefinitions } from './operators.ts';
+import { ottlPage } from './ottl.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const NOTE = '<!-- Written by `npm run docs`. Change the schema in the code, not this file. -->';
@@ -125,6 +126,7 @@ async function pages(): Promise<Map<string, string>> {
     out.set(`docs/components/${id}.md`, componentPage(list));
   out.set('docs/components/README.md', componentIndex(definitions));
   out.set('docs/operators.md', await operatorsPage());
+  out.set('docs/ottl.md', ottlPage());
   out.set('docs/compat.md', compatPage(definitions));
   return out;
 }

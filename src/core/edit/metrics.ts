@@ -15,6 +15,8 @@ export class MetricCursor {
     DATA_FIELDS.map((f) => [f, new Message({ attributes: POINT_ATTRIBUTES[f]!, children: 0 })]),
   );
   readonly #writer = new ProtoWriter(1024);
+  /** For the points of the metric that is being walked. */
+  readonly pointsWriter = new ProtoWriter(1024);
   readonly #none = new Message({ attributes: 0, children: 0 });
   point: Message = this.#none;
 
@@ -72,8 +74,6 @@ export interface MetricVisitor {
 /** Nobody waits for points that a processor made. */
 const NOBODY = { patient: false, settle(): void {} };
 
-const pointsWriter = new ProtoWriter(1024);
-
 export function rewriteMetrics(
   group: Group,
   cursor: MetricCursor,
@@ -117,12 +117,13 @@ export function rewriteMetrics(
   };
 }
 
-/** False when no point is left. */
+/** False when the last point went. */
 function visitPoints(cursor: MetricCursor, visit: (cursor: MetricCursor) => boolean, runs: Runs): boolean {
-  const w = pointsWriter;
+  const w = cursor.pointsWriter;
   w.reset();
   let changed = false;
   let left = 0;
+  const before = cursor.points;
   cursor.eachPoint((point, at, to) => {
     if (!visit(cursor)) {
       runs.drop(1);
@@ -136,7 +137,7 @@ function visitPoints(cursor: MetricCursor, visit: (cursor: MetricCursor) => bool
       changed = true;
     } else w.bytes(1, point.buf.subarray(at, to));
   });
-  if (left === 0) return false;
+  if (left === 0) return before === 0;
   if (changed) cursor.rewriteData(w.finish());
   return true;
 }

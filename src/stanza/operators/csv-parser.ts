@@ -1,7 +1,7 @@
 /** Parses comma separated values. */
 import * as z from 'zod';
+import { splitCsv } from '../../core/csv.ts';
 import type { Value, ValueMap } from '../../wire/otlp.ts';
-import { splitCsv } from '../csv.ts';
 import type { Entry } from '../entry.ts';
 import { defineOperator } from '../operator.ts';
 import { compileParse, notText, ParseFailure, parserConfig } from '../parser.ts';

@@ -75,9 +75,7 @@ const conditionGroups = <const C extends Contexts>(contexts: C) => {
     }),
   );
   return z
-    .union([z.array(z.string()), z.array(group)], {
-      error: 'expected a list of conditions or a list of groups of conditions; the two cannot be mixed',
-    })
+    .union([z.array(z.string()), z.array(group)])
     .default([])
     .transform((list, ctx): ConditionGroup[] => {
       const isFlat = list.every((item) => typeof item === 'string');

@@ -34,9 +34,7 @@ const statementList = <const C extends Contexts>(contexts: C) => {
     }),
   );
   return z
-    .union([z.array(z.string()), z.array(group)], {
-      error: 'expected a list of statements or a list of groups of statements; the two cannot be mixed',
-    })
+    .union([z.array(z.string()), z.array(group)])
     .default([])
     .transform((list, ctx): StatementGroup[] => {
       const isFlat = list.every((item) => typeof item === 'string');

@@ -1,5 +1,6 @@
 /** Converters that parse structured texts, and the one that writes them. */
 import type { Value, ValueMap } from '../../../wire/otlp.ts';
+import { type QuoteMode, splitCsv } from '../../csv.ts';
 import { jsonText, valueText } from '../../edit/values.ts';
 import { converter, type FunctionDefinition } from '../function.ts';
 import { fail, type OttlValue, orderText } from '../values.ts';
@@ -87,6 +88,16 @@ function toKeyValue(
         `${quotedWhenNeeded(k, delimiter, pairDelimiter)}${delimiter}${quotedWhenNeeded(text(v), delimiter, pairDelimiter)}`,
     )
     .join(pairDelimiter);
+}
+
+const CSV_MODES: Readonly<Record<string, QuoteMode>> = { strict: 'strict', lazyQuotes: 'lazy', ignoreQuotes: 'ignore' };
+
+function parseCsv(text: string, headers: readonly string[], delimiter: string, mode: QuoteMode): ValueMap {
+  const fields = splitCsv(text.replace(/^[\r\n]+|[\r\n]+$/g, ''), delimiter, mode, headers.length);
+  if (typeof fields === 'string') return fail(`failed to parse CSV row: ${fields}`);
+  if (fields.length !== headers.length)
+    return fail(`wrong number of fields: expected ${headers.length}, found ${fields.length}`);
+  return new Map(headers.map((h, i) => [h, fields[i]!]));
 }
 
 const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz';
@@ -208,6 +219,31 @@ export const PARSE_CONVERTERS: readonly (readonly [string, FunctionDefinition])[
       ({ target, delimiter, pair_delimiter, sort_output }) =>
         (env) =>
           toKeyValue(target(env), delimiter?.(env) ?? '=', pair_delimiter?.(env) ?? ' ', sort_output?.(env) ?? false),
+    ),
+  ],
+  [
+    'ParseCSV',
+    converter(
+      'A row of CSV as a map',
+      {
+        target: 'string',
+        headers: 'string',
+        delimiter: 'literal:string?',
+        header_delimiter: 'literal:string?',
+        mode: 'literal:string?',
+      },
+      'map',
+      ({ target, headers, delimiter = ',', header_delimiter = delimiter, mode = 'strict' }) => {
+        const quotes = Object.hasOwn(CSV_MODES, mode) ? CSV_MODES[mode] : undefined;
+        if (!quotes) throw new Error(`unknown CSV mode: ${mode}`);
+        if (delimiter.length !== 1 || header_delimiter.length !== 1)
+          throw new Error('invalid arguments: delimiter must be a single character');
+        return (env) => {
+          const names = headers(env);
+          if (names === '') return fail('headers must not be an empty string');
+          return parseCsv(target(env), names.split(header_delimiter), delimiter, quotes);
+        };
+      },
     ),
   ],
   [
