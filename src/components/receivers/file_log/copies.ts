@@ -49,7 +49,12 @@ export function judgeCopy(c: Candidate, g: LogFile, fingerprintSize: number): Co
   const long = c.fingerprint.length >= g.fingerprint.length;
   if (!(long ? startsWith(c.fingerprint, g.fingerprint) : startsWith(g.fingerprint, c.fingerprint))) return 'other';
   const size = g.fd >= 0 ? fstatSync(g.fd).size : g.sizeBytes;
-  const over = g.state === 'gone' || size < g.offset || size < g.sizeBytes;
+  // Truncated; perhaps it has grown again since, and nobody has looked.
+  const over =
+    g.state === 'gone' ||
+    size < g.offset ||
+    size < g.sizeBytes ||
+    (g.fd >= 0 && g.offset > 0 && !tailMatches(g.fd, g.offset, g.tail));
   const full = c.fingerprint.length >= fingerprintSize;
   // Nothing was read of it: only worth a thought when its content went away, or when a long beginning is the same.
   if (g.offset === 0 && !(over && (g.unreadBytes > 0 || g.state !== 'gone')) && !full) return 'other';

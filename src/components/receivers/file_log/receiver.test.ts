@@ -179,6 +179,20 @@ scene('a copy that is made before the original is truncated is not read twice', 
   assert.deepEqual(numbers(rig), range(1, 7));
 });
 
+scene('a copy is not read twice when the truncated original has outgrown its old content already', async (d, start) => {
+  writeFileSync(join(d, 'a.log'), lines(1, 5));
+  const rig = await start();
+  await rig.until(() => rig.lines.length === 5, 'records');
+  copyFileSync(join(d, 'a.log'), join(d, 'copy.log'));
+  truncateSync(join(d, 'a.log'), 0);
+  appendFileSync(join(d, 'a.log'), lines(6, 20));
+  await rig.until(() => rig.receiver.tracks(join(d, 'copy.log')), 'judgement');
+  appendFileSync(join(d, 'copy.log'), lines(21, 21));
+  await rig.until(() => rig.bodies().includes('event 0020') && rig.bodies().includes('event 0021'), 'new records');
+  assert.deepEqual(numbers(rig), range(1, 21));
+  assert.deepEqual(rig.ledger().lost, { records: 0, bytes: 0 });
+});
+
 scene('a kept copy of a long file is not read', async (d, start) => {
   writeFileSync(join(d, 'a.log'), lines(1, 200));
   const rig = await start();
