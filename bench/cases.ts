@@ -63,21 +63,27 @@ const START: readonly Figure[] = [
 const throughput = {
   kind: 'throughput',
   body: 'mixed',
-  lines: 1_000_000,
-  peerShare: 0.3,
+  lines: 4_000_000,
+  peerShare: 0.1,
   figures: THROUGHPUT,
 } as const;
 
 export const CASES: readonly BenchCase[] = [
   { ...throughput, name: 'logs', title: 'container logs, each with its defaults' },
-  { ...throughput, name: 'logs-gzip6', title: 'container logs, gzip level 6 for both', lines: 500_000, peerShare: 0.4 },
+  {
+    ...throughput,
+    name: 'logs-gzip6',
+    title: 'container logs, gzip level 6 for both',
+    lines: 2_000_000,
+    peerShare: 0.15,
+  },
   {
     ...throughput,
     name: 'logs-json',
     title: 'container logs parsed as JSON',
     body: 'json',
-    lines: 500_000,
-    peerShare: 0.4,
+    lines: 2_000_000,
+    peerShare: 0.15,
   },
   { ...throughput, name: 'logs-zstd', title: 'container logs, zstd', oursOnly: true },
   {

@@ -17,6 +17,9 @@ const yamlAsModules: Plugin = {
   },
 };
 
+/** Exports behind getters that are used; a missing one fails the build. */
+const GETTERS = new Set(['promises', 'BlockList']);
+
 /**
  * Importing `node:http` as a module reads all its exports, the getters too, which loads undici, http2 and web streams:
  * 16 MB of RSS and 40 ms for nothing. The same object through getBuiltinModule costs only what is used.
@@ -27,9 +30,7 @@ const builtinsOnDemand: Plugin = {
     b.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin', sideEffects: false }));
     b.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => {
       const plain = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(path)!))
-        .filter(
-          ([name, d]) => ('value' in d || name === 'promises') && /^[A-Za-z_]\w*$/.test(name) && name !== 'default',
-        )
+        .filter(([name, d]) => ('value' in d || GETTERS.has(name)) && /^[A-Za-z_]\w*$/.test(name) && name !== 'default')
         .map(([name]) => `export const ${name} = m.${name};`);
       return { contents: `const m = process.getBuiltinModule('${path}');\nexport default m;\n${plain.join('\n')}` };
     });

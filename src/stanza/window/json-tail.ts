@@ -5,7 +5,7 @@ import type { SeverityMatch } from '../severity.ts';
 import type { Source } from '../source.ts';
 import { IsoTime } from './iso-time.ts';
 import { JSON_GROWTH, JsonAttributes, KIND_STRING, MAX_JSON_BYTES } from './json.ts';
-import { putBody, varintBytes } from './record.ts';
+import { copyBytes, putBody, varintBytes } from './record.ts';
 
 export interface JsonTailOptions {
   readonly parseInts: boolean;
@@ -25,7 +25,7 @@ export interface JsonTailOptions {
 }
 
 /** Different severity values that are remembered in encoded form. */
-const MAX_SEVERITIES = 256;
+const MAX_SEVERITIES = 16;
 
 export class JsonTail {
   readonly #attributes: JsonAttributes;
@@ -33,7 +33,7 @@ export class JsonTail {
   readonly #options: JsonTailOptions;
   readonly #timeIndex: number;
   readonly #severityIndex: number;
-  readonly #severities = new Map<string, Buffer>();
+  readonly #severities: { readonly raw: Buffer; readonly encoded: Buffer }[] = [];
 
   constructor(options: JsonTailOptions) {
     this.#options = options;
@@ -100,10 +100,9 @@ export class JsonTail {
     if (this.#severityIndex >= 0) {
       const i = this.#severityIndex;
       if (json.kind[i] !== KIND_STRING || json.to[i]! - json.from[i]! > 40) return -1;
-      const encoded = this.#severity(text.toString('latin1', json.from[i]!, json.to[i]!));
+      const encoded = this.#severity(text, json.from[i]!, json.to[i]!);
       if (!encoded) return -1;
-      encoded.copy(mem, o, 0, encoded.length);
-      o += encoded.length;
+      o = copyBytes(encoded, 0, encoded.length, mem, o);
     }
     mem[o++] = 0x59;
     o = putNanos(mem, o, observedMs);
@@ -119,17 +118,24 @@ export class JsonTail {
     return o;
   }
 
-  /** Fields 2 and 3 for a value of plain ASCII; undefined for others. */
-  #severity(value: string): Buffer | undefined {
-    let encoded = this.#severities.get(value);
-    if (encoded) return encoded;
+  /** Fields 2 and 3 for the value text[from, to) of plain ASCII; undefined for others. */
+  #severity(text: Buffer, from: number, to: number): Buffer | undefined {
+    const known = this.#severities;
+    for (let n = 0; n < known.length; n++) {
+      const { raw, encoded } = known[n]!;
+      if (raw.length !== to - from) continue;
+      let i = 0;
+      while (i < raw.length && raw[i] === text[from + i]) i++;
+      if (i === raw.length) return encoded;
+    }
+    const value = text.toString('latin1', from, to);
     for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 126) return undefined;
-    const { number, text } = this.#options.severity!.of(value);
+    const { number, text: name } = this.#options.severity!.of(value);
     const out: number[] = [];
     if (number !== 0) out.push(0x10, number);
-    if (text !== '') out.push(0x1a, text.length);
-    encoded = Buffer.concat([Buffer.from(out), Buffer.from(text, 'latin1')]);
-    if (this.#severities.size < MAX_SEVERITIES) this.#severities.set(value, encoded);
+    if (name !== '') out.push(0x1a, name.length);
+    const encoded = Buffer.concat([Buffer.from(out), Buffer.from(name, 'latin1')]);
+    if (known.length < MAX_SEVERITIES) known.push({ raw: Buffer.from(value, 'latin1'), encoded });
     return encoded;
   }
 }

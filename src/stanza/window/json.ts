@@ -8,6 +8,7 @@
  */
 import { type Value, writeAnyValue } from '../../wire/otlp.ts';
 import { ProtoWriter, putVarint } from '../../wire/proto.ts';
+import { copyBytes, varintBytes } from './record.ts';
 
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -34,8 +35,6 @@ export const KIND_NONE = 0;
 export const KIND_STRING = 1;
 /** String with escapes, number, or anything else: the general way must look at it. */
 export const KIND_OTHER = 2;
-
-const varintBytes = (n: number): number => (n < 128 ? 1 : n < 16384 ? 2 : n < 2097152 ? 3 : 4);
 
 const numberBytes = new Uint8Array(8);
 const numberView = new DataView(numberBytes.buffer);
@@ -89,7 +88,8 @@ export class JsonAttributes {
       p++;
       const node: Node | undefined = find(siblings, src, p, to) ?? this.#learn(siblings, parent, src, p, to);
       if (!node) return -1;
-      p = skipSpace(src, p + node.raw.length, to);
+      p += node.raw.length;
+      if (src[p] !== 58) p = skipSpace(src, p, to);
       if (src[p] !== 58) return -1;
       p = skipSpace(src, p + 1, to);
       if (p >= to) return -1;
@@ -112,8 +112,7 @@ export class JsonAttributes {
           o = putHead(out, o, key, 1 + varintBytes(size) + size);
           out[o++] = 0x0a;
           o = putVarint(out, o, size);
-          text.copy(out, o, 0, size);
-          o += size;
+          o = copyBytes(text, 0, size, out, o);
           p = end;
         } else {
           const size = q - start;
@@ -125,8 +124,7 @@ export class JsonAttributes {
           o = putHead(out, o, key, 1 + varintBytes(size) + size);
           out[o++] = 0x0a;
           o = putVarint(out, o, size);
-          src.copy(out, o, start, q);
-          o += size;
+          o = copyBytes(src, start, q, out, o);
           p = q + 1;
         }
       } else {
@@ -163,7 +161,7 @@ export class JsonAttributes {
       }
 
       if (p > to) return -1;
-      p = skipSpace(src, p, to);
+      if (src[p] !== 44) p = skipSpace(src, p, to);
       const sep = src[p];
       if (p >= to) return -1;
       if (sep === 125) return skipSpace(src, p + 1, to) === to ? o : -1;
@@ -199,7 +197,7 @@ export class JsonAttributes {
     let p = from;
     const negative = src[p] === 45;
     if (negative) p++;
-    // Up to 15 digits are exact as an integer, and one correctly rounded division gives the nearest double.
+    // Up to 2^53 a mantissa is exact, and one correctly rounded division by an exact power gives the nearest double.
     let mantissa = 0;
     let digits = 0;
     let decimals = -1;
@@ -212,7 +210,7 @@ export class JsonAttributes {
         digits++;
       } else plain = false;
     }
-    plain &&= digits <= 15;
+    plain &&= digits <= 16 && mantissa <= Number.MAX_SAFE_INTEGER;
     let o = at;
     if (this.#parseInts && decimals < 0) {
       if (!plain || negative) return -1;
@@ -281,8 +279,7 @@ function putHead(out: Buffer, at: number, key: Buffer, value: number): number {
   let o = at;
   out[o++] = 0x32;
   o = putVarint(out, o, key.length + 1 + varintBytes(value) + value);
-  key.copy(out, o, 0, key.length);
-  o += key.length;
+  o = copyBytes(key, 0, key.length, out, o);
   out[o++] = 0x12;
   return putVarint(out, o, value);
 }

@@ -101,5 +101,8 @@ async function openStore(config: FileLogConfig, ctx: ReceiverContext): Promise<C
   if (extension === undefined) throw new Error(`storage client: storage extension '${config.storage}' not found`);
   if (!isStorageExtension(extension))
     throw new Error(`storage client: non-storage extension '${config.storage}' found`);
-  return new CheckpointStore(await extension.client('receiver', ctx.id, ''), config.id);
+  return new CheckpointStore(
+    await extension.client('receiver', ctx.id.replace(/^file_log(?=\/|$)/, 'filelog'), ''),
+    config.id,
+  );
 }
