@@ -73,3 +73,16 @@ test('framed snappy is read, under both names', async () => {
     assert.equal((await decompress(kind, stream, 100)).toString(), `${'hello '.repeat(10)}world`);
   await assert.rejects(decompress('snappy', stream, 40), { message: 'http: request body too large' });
 });
+
+test('an engine that is kept packs each body as if it were the first', async () => {
+  for (const kind of ['gzip', 'zlib', 'deflate'] as const) {
+    const pack = compressor(kind, undefined)!;
+    for (const size of [70_000, 3_000_000, 65_536, 200_000, 10]) {
+      const body = Buffer.alloc(size, `a line of ${size} bytes\n`);
+      // Noise does not pack: the output buffer has to grow.
+      for (let i = 0; i < size / 2; i++) body[i] = (i * 2654435761) >>> 13;
+      const packed = await pack(body);
+      assert.ok(zlib.unzipSync(packed).equals(body), `${kind} ${size}`);
+    }
+  }
+});
