@@ -55,6 +55,18 @@ describe('the checks of a chaos round', () => {
     assert.deepEqual([tally.distinct, tally.duplicates, tally.sameLifeDuplicates], [1, 2, 1]);
   });
 
+  test('a queue that survives a kill excuses one more delivery after it, and none before', () => {
+    const tally = new Tally(true);
+    deliver(tally, lineBody(0, 7), 1);
+    deliver(tally, lineBody(0, 7), 1);
+    assert.equal(tally.sameLifeDuplicates, 0);
+    deliver(tally, lineBody(0, 7), 1);
+    assert.equal(tally.sameLifeDuplicates, 1);
+    deliver(tally, lineBody(0, 8), 0);
+    deliver(tally, lineBody(0, 8), 0);
+    assert.equal(tally.sameLifeDuplicates, 2);
+  });
+
   test('a line that was changed, cut or glued to another is damaged', () => {
     const body = lineBody(0, 3);
     for (const wrong of [body.slice(0, -1), body.slice(1), body.replace('✓', '?'), body + lineBody(0, 4), '', 'w0-']) {

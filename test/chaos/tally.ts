@@ -3,6 +3,8 @@ import { type LineName, readLineName } from './lines.ts';
 
 interface Stream {
   deliveries: Uint8Array;
+  /** Deliveries by `lastLife`. */
+  inLife: Uint8Array;
   lastLife: Uint8Array;
   /** All lines below have been delivered. */
   complete: number;
@@ -22,13 +24,23 @@ export class Tally {
   distinct = 0;
   /** Deliveries beyond the first. */
   duplicates = 0;
-  /** Duplicates of a line that the same life of the collector had already delivered: no kill excuses these. */
+  /** Duplicates that no kill excuses: the same life of the collector had already delivered the line. */
   sameLifeDuplicates = 0;
   /** Source bytes of the duplicates that each life sent. */
   readonly duplicateBytes: number[] = [];
   /** Bodies that are no whole line. */
   readonly damaged: string[] = [];
   damagedCount = 0;
+
+  /**
+   * With a persistent queue a kill leaves lines in the queue whose offsets are not stored yet: the next life sends them
+   * from the queue and from the file.
+   */
+  readonly #queueSurvives: boolean;
+
+  constructor(queueSurvives = false) {
+    this.#queueSurvives = queueSurvives;
+  }
 
   /** Counts the record with this body as delivered by life `life`. */
   add(bytes: Buffer, start: number, end: number, life: number): void {
@@ -41,10 +53,12 @@ export class Tally {
       return;
     }
     const s = this.#stream(name.stream, name.seq);
+    if (s.lastLife[name.seq] !== life) s.inLife[name.seq] = 0;
+    if (s.inLife[name.seq]! < 255) s.inLife[name.seq]!++;
     if (s.deliveries[name.seq] === 0) this.distinct++;
     else {
       this.duplicates++;
-      if (s.lastLife[name.seq] === life) this.sameLifeDuplicates++;
+      if (s.inLife[name.seq]! > (this.#queueSurvives && life > 0 ? 2 : 1)) this.sameLifeDuplicates++;
       this.duplicateBytes[life] = (this.duplicateBytes[life] ?? 0) + (end - start);
     }
     if (s.deliveries[name.seq]! < 255) s.deliveries[name.seq]!++;
@@ -78,12 +92,14 @@ export class Tally {
   #stream(index: number, seq: number): Stream {
     const s = (this.#streams[index] ??= {
       deliveries: new Uint8Array(4096),
+      inLife: new Uint8Array(4096),
       lastLife: new Uint8Array(4096),
       complete: 0,
     });
     if (seq >= s.deliveries.length) {
       const size = Math.max(s.deliveries.length * 2, seq + 1);
       s.deliveries = grown(s.deliveries, size);
+      s.inLife = grown(s.inLife, size);
       s.lastLife = grown(s.lastLife, size);
     }
     return s;

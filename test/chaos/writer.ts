@@ -7,6 +7,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import {
   closeSync,
   copyFileSync,
+  fstatSync,
   ftruncateSync,
   openSync,
   readFileSync,
@@ -48,6 +49,8 @@ export interface Written {
   readonly lines: readonly number[];
   readonly segments: readonly Segment[];
   readonly deletedFiles: number;
+  /** Content of the deleted files, not packed. */
+  readonly deletedBytes: number;
 }
 
 /** The harness's end. */
@@ -86,6 +89,8 @@ interface RotatedFile {
   readonly stream: number;
   readonly to: number;
   readonly atMs: number;
+  /** Of its content, not packed. */
+  readonly bytes: number;
   /** When the plain file is to be replaced by a compressed one. */
   gzipAtMs: number;
 }
@@ -110,6 +115,7 @@ function write(options: WriterOptions): void {
   const segments: Segment[] = [];
   let confirmed: readonly number[] = [];
   let deletedFiles = 0;
+  let deletedBytes = 0;
   let stamp = 0;
   let nextRotationMs = Date.now() + options.rotateEveryMs;
 
@@ -157,6 +163,7 @@ function write(options: WriterOptions): void {
     const late = random(2) === 0 ? 100 + random(500) : 0;
     if (file.lines === file.first) return;
     const name = rotatedName(file, stream);
+    const bytes = fstatSync(file.fd).size;
     if (rotation === 'copytruncate') {
       copyFileSync(path(file.name), path(name));
       ftruncateSync(file.fd, 0);
@@ -168,7 +175,7 @@ function write(options: WriterOptions): void {
     const now = Date.now();
     const gzipAtMs = rotation === 'gzip' ? now + late : Number.POSITIVE_INFINITY;
     const to = file.lines - 1;
-    rotated.push({ name, stream, to, atMs: now, gzipAtMs });
+    rotated.push({ name, stream, to, bytes, atMs: now, gzipAtMs });
     segments.push({ stream, from: file.first, to, rotation, atMs: now });
     file.first = file.lines;
   };
@@ -190,6 +197,7 @@ function write(options: WriterOptions): void {
       rmSync(path(r.name));
       rotated.splice(i--, 1);
       deletedFiles++;
+      deletedBytes += r.bytes;
     }
   };
   const pick = (): [number, LogFile] => {
@@ -202,7 +210,7 @@ function write(options: WriterOptions): void {
     if (m.complete) confirmed = m.complete;
     if (!m.stop) return;
     clearInterval(timer);
-    process.send?.({ lines: files.map((f) => f.lines), segments, deletedFiles } satisfies Written);
+    process.send?.({ lines: files.map((f) => f.lines), segments, deletedFiles, deletedBytes } satisfies Written);
   });
   process.on('disconnect', () => process.exit(0));
 }
