@@ -12,9 +12,10 @@ import { IsoTime } from './iso-time.ts';
 import type { JsonTail } from './json-tail.ts';
 import {
   BLANK_LINE,
-  encodedAttributes,
+  commonFields,
   isBlank,
   NEWLINE,
+  observe,
   putRecord,
   RECORD_OVERHEAD,
   tokenOf,
@@ -66,8 +67,8 @@ type Open = [Parts | undefined, Parts | undefined];
 interface About {
   readonly for: unknown;
   readonly resource: Resource;
-  /** Encoded attributes: stdout F, stderr F, stdout P, stderr P. */
-  readonly attributes: readonly Buffer[];
+  /** Common fields of records: stdout F, stderr F, stdout P, stderr P. */
+  readonly common: readonly Buffer[];
   /** Shared by all sources of the same path, so that a line goes on over a rotation. */
   readonly open: Open;
 }
@@ -105,10 +106,11 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     const { owner, seconds, nanos, observedMs, offset } = parts;
     const about = aboutOf(owner)!;
     const body = wellFormed(Buffer.concat([...parts.chunks, buf.subarray(a, b)]));
-    const attributes = about.attributes[stream + 2]!;
+    const common = about.common[stream + 2]!;
+    observe(common, observedMs);
     sink.open(owner, about.resource, EMPTY_SCOPE);
-    sink.reserve(body.length + attributes.length + RECORD_OVERHEAD);
-    const end = putRecord(sink.mem, sink.pos, seconds, nanos, body, 0, body.length, attributes, observedMs);
+    sink.reserve(body.length + common.length + RECORD_OVERHEAD);
+    const end = putRecord(sink.mem, sink.pos, seconds, nanos, body, 0, body.length, common);
     if (owner === source) sink.wrote(end, 1, parts.bytes + bytes);
     else sink.wroteJoined(end, parts.bytes, source, bytes);
     owner.holds.remove(offset);
@@ -149,6 +151,10 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     const about = aboutOf(source);
     const clean = isUtf8(buf.subarray(start, last + 1));
     const nowMs = ctx.clock.nowMs();
+    if (about) {
+      observe(about.common[0]!, nowMs);
+      observe(about.common[1]!, nowMs);
+    }
     sink.reserve(1024);
     if (about) sink.open(source, about.resource, EMPTY_SCOPE);
     let mem = sink.mem;
@@ -223,8 +229,8 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
         from = 0;
         to = text.length;
       }
-      const attributes = about!.attributes[stream]!;
-      const need = to - from + attributes.length + RECORD_OVERHEAD + (json ? json.room(to - from) : 0);
+      const common = about!.common[stream]!;
+      const need = to - from + common.length + RECORD_OVERHEAD + (json ? json.room(to - from) : 0);
       if (o + need > mem.length) {
         if (records > 0) sink.wrote(o, records, bytes);
         records = 0;
@@ -237,7 +243,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
       }
       if (json) {
         const seconds = iso.seconds;
-        const end = json.put(mem, o, seconds, iso.nanos, text, from, to, attributes, nowMs);
+        const end = json.put(mem, o, seconds, iso.nanos, text, from, to, common);
         if (end < 0) {
           if (records > 0) sink.wrote(o, records, bytes);
           records = 0;
@@ -251,7 +257,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
           continue;
         }
         o = end;
-      } else o = putRecord(mem, o, iso.seconds, iso.nanos, text, from, to, attributes, nowMs);
+      } else o = putRecord(mem, o, iso.seconds, iso.nanos, text, from, to, common);
       records++;
       bytes += after - p;
       p = after;
@@ -288,20 +294,15 @@ function describeSource(source: Source, open: Open, fromPath: boolean): About | 
     if (!pod) return null;
     for (let i = 0; i < pod.length; i += 2) resource.set(pod[i]!, pod[i + 1]!);
   }
-  const attributes = (stream: string, tag: string) =>
-    encodedAttributes(source, [
+  const common = (stream: string, tag: string) =>
+    commonFields(source, [
       ['log.iostream', stream],
       ['logtag', tag],
     ]);
   return {
     for: source.attributes,
     resource: resourceOf(resource),
-    attributes: [
-      attributes('stdout', 'F'),
-      attributes('stderr', 'F'),
-      attributes('stdout', 'P'),
-      attributes('stderr', 'P'),
-    ],
+    common: [common('stdout', 'F'), common('stderr', 'F'), common('stdout', 'P'), common('stderr', 'P')],
     open,
   };
 }

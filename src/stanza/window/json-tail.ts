@@ -1,5 +1,5 @@
 /** json_parser with its timestamp and severity blocks, as the last thing that a fast path does to a line. */
-import { putNanos, putSeconds } from '../../wire/nanos.ts';
+import { putSeconds } from '../../wire/nanos.ts';
 import { putVarint } from '../../wire/proto.ts';
 import type { SeverityMatch } from '../severity.ts';
 import type { Source } from '../source.ts';
@@ -67,8 +67,7 @@ export class JsonTail {
     text: Buffer,
     from: number,
     to: number,
-    attributes: Buffer,
-    observedMs: number,
+    common: Buffer,
   ): number {
     if (to - from > MAX_JSON_BYTES || text[from] !== 123) return -1;
     // Most records need two bytes for their length.
@@ -77,8 +76,8 @@ export class JsonTail {
     const timed = !Number.isNaN(seconds) || this.#timeIndex >= 0;
     if (timed) o += 9;
     o = putBody(mem, o, text, from, to);
-    attributes.copy(mem, o, 0, attributes.length);
-    o += attributes.length;
+    common.copy(mem, o, 0, common.length);
+    o += common.length;
     const json = this.#attributes;
     o = json.encode(text, from, to, mem, o);
     if (o < 0) return -1;
@@ -104,8 +103,6 @@ export class JsonTail {
       if (!encoded) return -1;
       o = copyBytes(encoded, 0, encoded.length, mem, o);
     }
-    mem[o++] = 0x59;
-    o = putNanos(mem, o, observedMs);
 
     const size = o - start;
     const lengthBytes = varintBytes(size);

@@ -154,7 +154,7 @@ test('time and severity of the object are those of the record', () => {
   const put = (body: string) => {
     const text = Buffer.from(`${body}\n`);
     const mem = Buffer.alloc(100_000);
-    const end = tail.put(mem, 7, 1, 2, text, 0, text.length - 1, Buffer.alloc(0), 1_780_000_000_000);
+    const end = tail.put(mem, 7, 1, 2, text, 0, text.length - 1, Buffer.from('59000032b491d4b318', 'hex'));
     return end < 0 ? undefined : [...logRecords(mem.subarray(7, end))][0];
   };
   for (const pad of ['', 'x'.repeat(80), 'y'.repeat(20_000)]) {

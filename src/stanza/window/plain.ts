@@ -4,9 +4,10 @@ import { EMPTY_SCOPE, type Resource, resourceOf } from '../../core/resource.ts';
 import type { Source } from '../source.ts';
 import {
   BLANK_LINE,
-  encodedAttributes,
+  commonFields,
   isBlank,
   NEWLINE,
+  observe,
   putRecord,
   RECORD_OVERHEAD,
   type Window,
@@ -16,7 +17,7 @@ import {
 
 export function plainWindow(ctx: Pick<WindowContext, 'sink' | 'clock'>): Window {
   const { sink } = ctx;
-  const known = new WeakMap<Source, { for: unknown; attributes: Buffer; resource: Resource }>();
+  const known = new WeakMap<Source, { for: unknown; common: Buffer; resource: Resource }>();
   return (source, buf, start, end) => {
     const last = buf.lastIndexOf(NEWLINE, end - 1);
     if (last < start) return 0;
@@ -24,14 +25,14 @@ export function plainWindow(ctx: Pick<WindowContext, 'sink' | 'clock'>): Window 
     if (about?.for !== source.attributes) {
       about = {
         for: source.attributes,
-        attributes: encodedAttributes(source, []),
+        common: commonFields(source, []),
         resource: resourceOf(source.resource),
       };
       known.set(source, about);
     }
-    const { attributes, resource } = about;
+    const { common, resource } = about;
     const clean = isUtf8(buf.subarray(start, last + 1));
-    const nowMs = ctx.clock.nowMs();
+    observe(common, ctx.clock.nowMs());
     sink.reserve(1024);
     sink.open(source, resource, EMPTY_SCOPE);
     let mem = sink.mem;
@@ -57,7 +58,7 @@ export function plainWindow(ctx: Pick<WindowContext, 'sink' | 'clock'>): Window 
         a = 0;
         b = text.length;
       }
-      const need = b - a + attributes.length + RECORD_OVERHEAD;
+      const need = b - a + common.length + RECORD_OVERHEAD;
       if (o + need > mem.length) {
         if (records > 0) sink.wrote(o, records, bytes);
         records = 0;
@@ -68,7 +69,7 @@ export function plainWindow(ctx: Pick<WindowContext, 'sink' | 'clock'>): Window 
         o = sink.pos;
         if (sink.hasReady && p > start) break;
       }
-      o = putRecord(mem, o, Number.NaN, 0, text, a, b, attributes, nowMs);
+      o = putRecord(mem, o, Number.NaN, 0, text, a, b, common);
       records++;
       bytes += nl + 1 - p;
       p = nl + 1;

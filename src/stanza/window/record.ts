@@ -45,11 +45,17 @@ export function copyBytes(src: Buffer, from: number, to: number, out: Buffer, at
   return o;
 }
 
-/** Attributes of the source, and `extra`, encoded as fields 6 of a LogRecord. */
-export function encodedAttributes(source: Source, extra: readonly (readonly [string, string])[]): Buffer {
+/** What records of a source have in common: attributes (the source's and `extra`), and the observed time, see `observe`. */
+export function commonFields(source: Source, extra: readonly (readonly [string, string])[]): Buffer {
   const w = new ProtoWriter(256);
   writeAttributes(w, 6, extra.length > 0 ? new Map([...source.attributes, ...extra]) : source.attributes);
+  w.fixed64(11, 0n);
   return Buffer.from(w.finish());
+}
+
+/** Sets the observed time in what commonFields made. */
+export function observe(common: Buffer, observedMs: number): void {
+  putNanos(common, common.length - 8, observedMs);
 }
 
 /** The bytes as they are when they are UTF-8, else with each ill-formed part replaced by U+FFFD. */
@@ -96,8 +102,7 @@ export function putBody(mem: Buffer, at: number, text: Buffer, from: number, to:
 }
 
 /**
- * One item of ScopeLogs: time (left out when `seconds` is NaN), string body, attributes, observed time. Returns the
- * next position.
+ * One item of ScopeLogs: time (left out when `seconds` is NaN), string body, common fields. Returns the next position.
  */
 export function putRecord(
   mem: Buffer,
@@ -107,22 +112,19 @@ export function putRecord(
   text: Buffer,
   from: number,
   to: number,
-  attributes: Buffer,
-  observedMs: number,
+  common: Buffer,
 ): number {
   let o = at;
   const size = to - from;
   const value = 1 + varintBytes(size) + size;
   const timed = !Number.isNaN(seconds);
   mem[o++] = 0x12;
-  o = putVarint(mem, o, (timed ? 9 : 0) + 1 + varintBytes(value) + value + attributes.length + 9);
+  o = putVarint(mem, o, (timed ? 9 : 0) + 1 + varintBytes(value) + value + common.length);
   if (timed) {
     mem[o++] = 0x09;
     o = putSeconds(mem, o, seconds, nanos);
   }
   o = putBody(mem, o, text, from, to);
-  attributes.copy(mem, o, 0, attributes.length);
-  o += attributes.length;
-  mem[o++] = 0x59;
-  return putNanos(mem, o, observedMs);
+  common.copy(mem, o, 0, common.length);
+  return o + common.length;
 }
