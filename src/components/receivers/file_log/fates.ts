@@ -181,7 +181,7 @@ export class Fates {
   /** The content is another one: goes on as a new file on the same descriptor. */
   replace(f: LogFile, sizeBefore: number, offset: number): LogFile {
     this.#t.log.info('File was truncated', { path: f.path });
-    f.unreadBytes = f.continued ? 0 : Math.max(0, sizeBefore - f.offset);
+    f.unreadBytes = f.heir ? 0 : Math.max(0, sizeBefore - f.offset);
     const state = f.state;
     const fresh = this.#t.create(f.path, f.identity, f.attributes, {
       offset,

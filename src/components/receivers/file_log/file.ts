@@ -99,8 +99,8 @@ export class LogFile implements Source {
   watched = false;
   /** Of replaced content: bytes that were not read when it was replaced. */
   unreadBytes = 0;
-  /** A copy was found that has them. */
-  continued = false;
+  /** The copy that goes on where it was left; no other copy may go on with the same bytes. */
+  heir: LogFile | undefined = undefined;
   /** When its path went away, or when the waiting began. */
   sinceMs = 0;
   /** Of a file that waits: the file it looks like. */

@@ -64,7 +64,7 @@ export class Opening {
       f.headerAttributes = start.headerAttributes;
       f.skipping = start.skipping;
       f.continues = start.continues;
-      if (f.continues) this.#t.copies.add(f);
+      this.#inherit(f);
       f.packed = packed;
       f.packedEndSize = start.packedEndSize ?? -1;
       f.fd = fd;
@@ -120,7 +120,7 @@ export class Opening {
   #copyOf(c: Candidate): { of: LogFile; verdict: Exclude<CopyVerdict, 'other'> } | undefined {
     let best: { of: LogFile; verdict: Exclude<CopyVerdict, 'other'> } | undefined;
     for (const of of [...this.#t.replaced, ...this.#t.all]) {
-      const verdict = judgeCopy(c, of, this.#t.config.fingerprint_size);
+      const verdict = this.#besideHeirs(c, of, judgeCopy(c, of, this.#t.config.fingerprint_size));
       if (verdict === 'other') continue;
       if (verdict === 'wait') return { of, verdict };
       if (!best || best.verdict === 'wait' || verdict.offset > best.verdict.offset) best = { of, verdict };
@@ -128,11 +128,31 @@ export class Opening {
     return best;
   }
 
-  #startAsCopy(g: LogFile, verdict: Exclude<CopyVerdict, 'other' | 'wait'>): Start {
-    if (verdict.rest) {
-      g.unreadBytes = 0;
-      g.continued = true;
+  /** Several copies of one file (truncated, its copy packed at once): what one of them goes on with, no other may. */
+  #besideHeirs(c: Candidate, of: LogFile, verdict: CopyVerdict): CopyVerdict {
+    if (typeof verdict === 'string' || !verdict.rest) return verdict;
+    let heir = of;
+    while (heir.heir) heir = heir.heir;
+    if (heir === of) {
+      // A plain copy that waits comes first: the packed one is made of it.
+      const waits = c.packed && [...this.#t.all].some((f) => f.state === 'waiting' && !f.packed && f.original === of);
+      return waits ? 'wait' : verdict;
     }
+    const isRead = heir.state !== 'gone';
+    // The heir is judged by itself, as the original of this candidate.
+    if (isRead && !heir.packed) return 'other';
+    if (c.packed) return { offset: heir.offset, tail: heir.tail, rest: !isRead, packedEndSize: undefined };
+    return { offset: c.size, tail: readTail(c.fd, c.size), rest: false, packedEndSize: undefined };
+  }
+
+  #inherit(f: LogFile): void {
+    if (!f.continues) return;
+    f.continues.heir = f;
+    this.#t.copies.add(f);
+  }
+
+  #startAsCopy(g: LogFile, verdict: Exclude<CopyVerdict, 'other' | 'wait'>): Start {
+    if (verdict.rest) g.unreadBytes = 0;
     return {
       ...FROM_ZERO,
       isNew: false,
@@ -170,7 +190,7 @@ export class Opening {
     if (start.headerAttributes) fresh.attributes = this.attributes(f.path, start.headerAttributes) ?? f.attributes;
     fresh.headerAttributes = start.headerAttributes;
     fresh.continues = start.continues;
-    if (fresh.continues) this.#t.copies.add(fresh);
+    this.#inherit(fresh);
     fresh.packed = f.packed;
     fresh.packedEndSize = start.packedEndSize ?? -1;
     fresh.fd = f.fd;

@@ -193,6 +193,27 @@ scene('a copy is not read twice when the truncated original has outgrown its old
   assert.deepEqual(rig.ledger().lost, { records: 0, bytes: 0 });
 });
 
+scene('of a copy and its packed form only one goes on where the original was left', async (d, start) => {
+  const a = join(d, 'a.log');
+  writeFileSync(a, lines(1, 200));
+  const rig = await start({ include: [join(d, '*')], compression: 'auto' });
+  await rig.until(() => rig.lines.length === 200, 'records');
+  // All between two looks: more lines, a copy of them, its packed form, the truncation.
+  appendFileSync(a, lines(201, 210));
+  copyFileSync(a, join(d, 'a.log.1'));
+  truncateSync(a, 0);
+  writeFileSync(join(d, 'a.log.1.gz'), gzipSync(lines(1, 210)));
+  await rig.until(() => rig.bodies().includes('event 0210'), 'the rest');
+  unlinkSync(join(d, 'a.log.1'));
+  appendFileSync(a, lines(211, 220));
+  await rig.until(() => rig.bodies().includes('event 0220'), 'new records');
+  await rig.until(() => rig.receiver.tracks(join(d, 'a.log.1.gz')), 'the packed copy');
+  writeFileSync(join(d, 'z.log'), lines(221, 221));
+  await rig.until(() => rig.bodies().includes('event 0221'), 'another look');
+  assert.deepEqual(numbers(rig), range(1, 221));
+  assert.deepEqual(rig.ledger().lost, { records: 0, bytes: 0 });
+});
+
 scene('a kept copy of a long file is not read', async (d, start) => {
   writeFileSync(join(d, 'a.log'), lines(1, 200));
   const rig = await start();
