@@ -92,6 +92,8 @@ export async function compileProgram(config: ProgramConfig, ctx: ProgramContext)
       fast?.flush(true);
       for (const h of holders) h.flush();
     },
+    inherit: (from, to) => fast?.inherit(from, to),
+    detach: (source) => fast?.detach(source),
     forget(source) {
       fast?.forget(source);
       for (const h of holders) h.forget(source);

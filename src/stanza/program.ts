@@ -51,6 +51,10 @@ export interface Program {
   flush(): void;
   /** The source is gone for good: emits what is held for it and forgets it. */
   forget(source: Source): void;
+  /** `to` is a copy of `from` and goes on where that was left, perhaps in the middle of a line. */
+  inherit(from: Source, to: Source): void;
+  /** What is read next at this source's path is not what its last line goes on with (it was truncated). */
+  detach(source: Source): void;
 }
 
 export type Settle = (source: Source, records: number, bytes: number, outcome: Outcome) => void;

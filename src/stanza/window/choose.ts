@@ -13,6 +13,8 @@ export interface ChosenWindow {
   /** Emits what has been open for too long, or everything. */
   flush(all: boolean): void;
   forget(source: Source): void;
+  inherit(from: Source, to: Source): void;
+  detach(source: Source): void;
 }
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -35,7 +37,8 @@ export function chooseWindow(input: ChoiceInput, ctx: ProgramContext): ChosenWin
   if (input.computed) return undefined;
   const operators = input.operators as readonly Raw[];
   const { sink, clock } = ctx;
-  if (operators.length === 0) return { window: plainWindow({ sink, clock }), flush() {}, forget() {} };
+  if (operators.length === 0)
+    return { window: plainWindow({ sink, clock }), flush() {}, forget() {}, inherit() {}, detach() {} };
   const [first, second] = operators;
   const container = first && containerOptions(first, second);
   if (!container || operators.length > 2) return undefined;

@@ -44,6 +44,10 @@ export interface ContainerWindow {
   flush(all: boolean): void;
   /** The source will not be read again. What is open for its path stays: the next file there may go on with it. */
   forget(source: Source): void;
+  /** `to` is a copy of `from` and goes on where that was left, perhaps in the middle of a line. */
+  inherit(from: Source, to: Source): void;
+  /** What is read next at this source's path is not what its last line goes on with. */
+  detach(source: Source): void;
 }
 
 /** Parts of a line that the container runtime cut. */
@@ -83,14 +87,23 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
   const { sink, json } = ctx;
   const known = new WeakMap<Source, About | null>();
   const openByPath = new Map<string, Open>();
-  let openParts = 0;
+  const inherited = new WeakMap<Source, Open>();
+  /** Those with parts in them. */
+  const active = new Set<Open>();
+
+  function openAt(path: string): Open {
+    let open = openByPath.get(path);
+    if (!open) openByPath.set(path, (open = [undefined, undefined]));
+    return open;
+  }
+
   const iso = new IsoTime();
 
   function aboutOf(source: Source): About | null {
     let about = known.get(source);
     if (about === undefined || (about !== null && about.for !== source.attributes)) {
-      let open = openByPath.get(source.path);
-      if (!open) openByPath.set(source.path, (open = [undefined, undefined]));
+      // A renamed file takes along what is open in it: the rest of the line comes from the same file first.
+      const open = about?.open ?? inherited.get(source) ?? openAt(source.path);
       about = describeSource(source, open, options.addMetadataFromFilepath);
       known.set(source, about);
       json?.avoid(source, TAKEN);
@@ -102,7 +115,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
   function emitJoined(open: Open, stream: 0 | 1, source: Source, buf: Buffer, a: number, b: number, bytes: number) {
     const parts = open[stream]!;
     open[stream] = undefined;
-    openParts--;
+    if (!open[0] && !open[1]) active.delete(open);
     const { owner, seconds, nanos, observedMs, offset } = parts;
     const about = aboutOf(owner)!;
     const body = wellFormed(Buffer.concat([...parts.chunks, buf.subarray(a, b)]));
@@ -136,7 +149,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
       const { seconds, nanos } = iso;
       parts = { owner: source, chunks: [], size: 0, seconds, nanos, observedMs: nowMs, offset, bytes: 0 };
       open[stream] = parts;
-      openParts++;
+      active.add(open);
       source.holds.add(offset);
     }
     parts.chunks.push(Buffer.from(text));
@@ -270,13 +283,19 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
   return {
     window,
     flush(all) {
-      if (openParts === 0) return;
       const due = all ? Number.MAX_VALUE : ctx.clock.nowMs() - options.flushAfterMs;
-      for (const open of openByPath.values())
+      for (const open of active)
         for (const stream of [0, 1] as const) {
           const parts = open[stream];
           if (parts && parts.observedMs <= due) emitJoined(open, stream, parts.owner, NOTHING, 0, 0, 0);
         }
+    },
+    inherit(from, to) {
+      const open = known.get(from)?.open;
+      if (open) inherited.set(to, open);
+    },
+    detach(source) {
+      openByPath.delete(source.path);
     },
     forget(source) {
       const open = openByPath.get(source.path);

@@ -201,6 +201,7 @@ export class Fates {
     if (attributes) fresh.attributes = attributes;
     f.fd = -1;
     f.state = 'gone';
+    this.#t.program.detach(f);
     f.sinceMs = this.#t.clock.monotonicMs();
     this.#t.replaced.add(f);
     this.#t.byInode.set(inodeKey(fresh.identity), fresh);

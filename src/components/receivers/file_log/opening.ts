@@ -148,6 +148,7 @@ export class Opening {
   #inherit(f: LogFile): void {
     if (!f.continues) return;
     f.continues.heir = f;
+    this.#t.program.inherit(f.continues, f);
     this.#t.copies.add(f);
   }
 
