@@ -154,6 +154,13 @@ export class LogsSink {
     return out;
   }
 
+  /** After a burst: gives back the slabs that were kept for the next one. False when there are none. */
+  trim(): boolean {
+    const had = this.#pool.length > 0;
+    this.#pool.length = 0;
+    return had;
+  }
+
   #closeGroup(): void {
     if (this.#count > 0) {
       this.#groups.push({

@@ -25,6 +25,8 @@ export function signalUrl(config: OtlpHttpConfig, signal: Signal): URL {
   return new URL(`${config.endpoint}${config.endpoint.endsWith('/') ? '' : '/'}v1/${signal}`);
 }
 
+/** A buffer that is not used for so long is let go. */
+const SCRATCH_IDLE_MS = 5_000;
 /** Above this a buffer is not kept for the next body. */
 const MAX_SCRATCH_BYTES = 16 * 1024 * 1024;
 
@@ -34,6 +36,7 @@ const MAX_SCRATCH_BYTES = 16 * 1024 * 1024;
  */
 function bodyMaker(signal: Signal, encoding: OtlpHttpConfig['encoding'], compress: Compressor | undefined) {
   let scratch: Buffer | undefined;
+  let idle: NodeJS.Timeout | undefined;
   const proto = async (plan: RequestPlan): Promise<Buffer> => {
     if (!compress) {
       const body = Buffer.allocUnsafeSlow(plan.sizeBytes);
@@ -48,7 +51,11 @@ function bodyMaker(signal: Signal, encoding: OtlpHttpConfig['encoding'], compres
       const packed = compress(buffer.subarray(0, plan.sizeBytes));
       return packed instanceof Promise ? await packed : packed;
     } finally {
-      if (buffer.length <= MAX_SCRATCH_BYTES) scratch = buffer;
+      if (buffer.length <= MAX_SCRATCH_BYTES) {
+        scratch = buffer;
+        idle ??= setTimeout(() => (scratch = undefined), SCRATCH_IDLE_MS).unref();
+        idle.refresh();
+      }
     }
   };
   return async (batch: Batch): Promise<Buffer> => {

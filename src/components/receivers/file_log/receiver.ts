@@ -41,6 +41,9 @@ export interface Parts {
   readonly order: (files: readonly FoundFile[]) => readonly FoundFile[];
 }
 
+/** Idle for so long: memory of the last burst is given back. */
+const REST_AFTER_MS = 6_000;
+
 export class FileLogReceiver implements Receiver {
   readonly #p: Parts;
   readonly #c: FileLogConfig;
@@ -56,6 +59,7 @@ export class FileLogReceiver implements Receiver {
   readonly #dirty = new Set<LogFile>();
   #firstScan = true;
   #missLogged = false;
+  #busyMs = 0;
   #nextSweepMs = 0;
 
   #timer: NodeJS.Timeout | undefined;
@@ -217,10 +221,19 @@ export class FileLogReceiver implements Receiver {
       this.#fates.expire(now);
       this.#p.program.tick();
       this.#files.rotateTouched();
+      this.#rest(now);
     } catch (error) {
       this.#files.logError('poll', 'Failed to look for files', { error: messageOf(error) });
     }
     this.#pump.wake();
+  }
+
+  /** When a burst is over and all of it delivered, its memory goes back: many agents are idle for most of the day. */
+  #rest(now: number): void {
+    if (this.#p.sink.unsettledBytes > 0) this.#busyMs = now;
+    else if (now - this.#busyMs > REST_AFTER_MS && this.#p.sink.trim())
+      // Exporters have let go of their buffers too; without allocations nobody would collect them.
+      (globalThis as { gc?: () => void }).gc?.();
   }
 
   /** Puts what is found beside what is known. */
