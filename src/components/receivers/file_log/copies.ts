@@ -59,7 +59,8 @@ export function judgeCopy(c: Candidate, g: LogFile, fingerprintSize: number): Co
   // Nothing was read of it: only worth a thought when its content went away, or when a long beginning is the same.
   if (g.offset === 0 && !(over && (g.unreadBytes > 0 || g.state !== 'gone')) && !full) return 'other';
   if (c.packed) {
-    if (!long) return 'other';
+    // Only the beginning is written so far.
+    if (!long) return 'wait';
     // Being packed, or packed and the original deleted. The bytes before the offset are compared while it is read.
     const deleted = over || (g.fd >= 0 && fstatSync(g.fd).nlink === 0 && isRead(g, size));
     return deleted ? { offset: g.offset, tail: g.tail, rest: true, packedEndSize: undefined } : 'wait';
