@@ -59,6 +59,9 @@ export class Fates {
       this.#opening.judge(f, now);
       return;
     }
+    // Written to while it was opened: without a beginning, no copy of it could be known.
+    if (f.fingerprint.length === 0 && f.offset === 0 && sizeBytes > 0 && f.fd >= 0 && !f.packed)
+      f.fingerprint = readFingerprint(f.fd, this.#t.config.fingerprint_size, false);
     if (!f.packed && sizeBytes < f.offset) {
       this.shrunk(f, before);
       return;
