@@ -83,7 +83,6 @@ export class Emitter {
       source,
       offset: token.offset,
       bytes: token.bytes,
-      trimmed: token.untrimmedEnd > end ? buf.toString('latin1', end, token.untrimmedEnd) : '',
     };
     if (token.extra) for (const [k, v] of token.extra) entry.attributes.set(k, v);
     if (this.attributes.templates.length > 0) this.#fill(entry, this.attributes, entry.attributes, source.attributes);

@@ -24,6 +24,4 @@ export interface Entry {
   readonly offset: number;
   /** Bytes of the source that it stands for, line ends included; grows when operators join entries. */
   bytes: number;
-  /** Blanks that trimming cut off the end of the line (without the line end): the container operator puts them back where a line goes on. */
-  readonly trimmed: string;
 }

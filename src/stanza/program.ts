@@ -21,8 +21,6 @@ export interface Token {
   readonly buf: Buffer;
   readonly start: number;
   readonly end: number;
-  /** End before trailing blanks were trimmed (line end excluded); equal to `end` when nothing was trimmed. */
-  readonly untrimmedEnd: number;
   /** Position of its first byte in the source, and the bytes it stands for (blanks and line end included). */
   readonly offset: number;
   readonly bytes: number;

@@ -117,7 +117,6 @@ export async function runOperators(operators: readonly unknown[], options: TestO
         buf,
         start,
         end,
-        untrimmedEnd: buf.length,
         offset,
         bytes: buf.length + 1,
         raw: false,

@@ -9,7 +9,7 @@ import { Key, type LazyMap } from './lazy-map.ts';
 import type { Message } from './message.ts';
 import { equalValues, toValue, valueText } from './values.ts';
 
-const attributeList = (what: string) =>
+export const attributeList = (what: string) =>
   z
     .array(
       z.strictObject({
@@ -19,7 +19,7 @@ const attributeList = (what: string) =>
     )
     .default([])
     .describe(what);
-const texts = (what: string) => z.array(z.string()).default([]).describe(what);
+export const texts = (what: string) => z.array(z.string()).default([]).describe(what);
 
 export const matchSchema = () =>
   section(

@@ -75,18 +75,11 @@ export function tokenOf(
     buf,
     start,
     end,
-    untrimmedEnd: withoutLineEnd(buf, lineStart, lineEnd),
     offset,
     bytes: lineEnd - lineStart,
     raw: false,
     extra: undefined,
   };
-}
-
-/** Where the line [start, end) ends without its \n or \r\n. */
-function withoutLineEnd(buf: Buffer, start: number, end: number): number {
-  const e = end - 1;
-  return e > start && buf[e - 1] === 13 ? e - 1 : e;
 }
 
 /** Field 5: the body text[from, to) as a string. */

@@ -1,26 +1,15 @@
 /** The include and exclude blocks that the filter processor had before OTTL conditions. */
 import * as z from 'zod';
-import { matchSchema } from '../../../core/edit/match.ts';
+import { attributeList, matchSchema, texts } from '../../../core/edit/match.ts';
 import { section } from '../../../core/schema.ts';
 
-const texts = (what: string) => z.array(z.string()).default([]).describe(what);
-const attributes = (what: string) =>
-  z
-    .array(
-      z.strictObject({
-        key: z.string().describe('Name of the attribute'),
-        value: z.unknown().optional().describe('Value to match; without it the attribute must only be there'),
-      }),
-    )
-    .default([])
-    .describe(what);
 const matchType = () => z.enum(['strict', 'regexp']).describe('Whether texts are compared or are regular expressions');
 
 const logs = section(
   z.strictObject({
     match_type: matchType(),
-    resource_attributes: attributes('Resource attributes; one of them is enough'),
-    record_attributes: attributes('Attributes of the record; one of them is enough'),
+    resource_attributes: attributeList('Resource attributes; one of them is enough'),
+    record_attributes: attributeList('Attributes of the record; one of them is enough'),
     severity_texts: texts('Severity texts'),
     bodies: texts('Bodies that are text'),
     severity_number: section(
@@ -42,7 +31,7 @@ const metrics = section(
       })
       .describe('Whether texts are compared or are regular expressions'),
     metric_names: texts('Names of metrics'),
-    resource_attributes: attributes('Resource attributes that must all match'),
+    resource_attributes: attributeList('Resource attributes that must all match'),
   }),
 );
 export type LegacyLogs = z.output<typeof logs>;

@@ -44,7 +44,6 @@ export async function makeHeader(config: FileLogConfig, ctx: Omit<ProgramContext
       buf,
       start: 0,
       end: buf.length,
-      untrimmedEnd: buf.length,
       offset: 0,
       bytes: 0,
       raw: false,

@@ -272,7 +272,6 @@ export class FileReader {
       end = decoded.length;
     }
     const raw = encoding.kind === 'bytes';
-    const untrimmedEnd = end;
     if (!raw) {
       if (!this.#o.preserveTrailing) while (end > start && isBlank(text[end - 1]!)) end--;
       if (!this.#o.preserveLeading) while (start < end && isBlank(text[start]!)) start++;
@@ -285,7 +284,6 @@ export class FileReader {
       buf: text,
       start,
       end,
-      untrimmedEnd,
       offset,
       bytes,
       raw,
