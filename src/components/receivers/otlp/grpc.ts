@@ -8,7 +8,7 @@ import { type GrpcServer, startGrpcServer, type UnaryHandler } from '../../../co
 import { ProtoError } from '../../../wire/proto.ts';
 import { batchFromRequest } from './decode.ts';
 import type { OtlpGrpcServerConfig } from './index.ts';
-import { receiverCounters } from './instruments.ts';
+import { receiverCounters } from '../../../core/receiver-telemetry.ts';
 import { EMPTY_PROTO } from './status.ts';
 
 const PATHS: Readonly<Record<Signal, string>> = {

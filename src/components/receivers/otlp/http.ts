@@ -13,7 +13,7 @@ import { OtlpJsonError, requestFromJson } from '../../../wire/otlp-json.ts';
 import { ProtoError } from '../../../wire/proto.ts';
 import { batchFromRequest } from './decode.ts';
 import type { OtlpHttpServerConfig } from './index.ts';
-import { type ReceiverCounters, receiverCounters } from './instruments.ts';
+import { type ReceiverCounters, receiverCounters } from '../../../core/receiver-telemetry.ts';
 import {
   answerPipelineError,
   answerStatus,

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { defineReceiver } from '../../../core/component.ts';
 import { grpcServerShape } from '../../../core/grpc-schema.ts';
 import { httpServerShape, section } from '../../../core/schema.ts';
-import { RECEIVER_INSTRUMENTS } from './instruments.ts';
+import { RECEIVER_INSTRUMENTS } from '../../../core/receiver-telemetry.ts';
 
 const urlPath = (path: string) =>
   z

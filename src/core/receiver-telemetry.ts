@@ -1,6 +1,6 @@
 /** Counters of receivers, under otelcol's names. */
-import type { Signal } from '../../../core/batch.ts';
-import type { Counter, Instrument, Telemetry } from '../../../core/telemetry.ts';
+import type { Signal } from './batch.ts';
+import type { Counter, Instrument, Telemetry } from './telemetry.ts';
 
 const NAMES: Readonly<Record<Signal, readonly [suffix: string, unit: string, what: string]>> = {
   logs: ['log_records', '{record}', 'log records'],

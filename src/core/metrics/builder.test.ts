@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { metricsOf } from '../../wire/otlp-metrics.ts';
+import { EMPTY_RESOURCE, EMPTY_SCOPE } from '../resource.ts';
+import { attributeSet } from './attribute-set.ts';
+import { MetricsBuilder } from './builder.ts';
+import { type MetricDeclaration, metricSettings, metricSwitches } from './catalogue.ts';
+
+const CATALOGUE: readonly MetricDeclaration[] = [
+  {
+    name: 'cpu.time',
+    description: 'Seconds.',
+    unit: 's',
+    type: 'sum',
+    valueType: 'double',
+    isMonotonic: true,
+    attributes: [{ name: 'cpu', isOptIn: true }, { name: 'state' }],
+    enabled: true,
+  },
+  { name: 'memory.limit', description: '', unit: 'By', type: 'gauge', valueType: 'int', enabled: true },
+  { name: 'load', description: 'Load.', unit: '1', type: 'gauge', valueType: 'double', enabled: false },
+];
+
+const builderFor = (switches: unknown): MetricsBuilder => {
+  const parsed = metricSwitches(CATALOGUE).parse(switches);
+  return new MetricsBuilder(CATALOGUE, metricSettings(CATALOGUE, parsed));
+};
+
+describe('metrics builder', () => {
+  it('writes the metrics that are on, in the order of the catalogue, with type, times and values', () => {
+    const b = builderFor({ 'cpu.time': { attributes: ['state', 'cpu'] }, load: null });
+    b.at(5n, 1_700_000_000_000_000_007n);
+    b.stream('memory.limit').point(-(2n ** 62n));
+    b.stream('cpu.time').point(1.5, attributeSet({ cpu: 'cpu0', state: 'user' }));
+    b.stream('cpu.time').point(2, attributeSet({ cpu: 'cpu1', state: 'user' }));
+    b.stream('load').point(1);
+    const group = b.group(EMPTY_RESOURCE, EMPTY_SCOPE)!;
+    assert.equal(group.count, 3);
+    assert.equal(group.messages, 2);
+    const [cpu, memory, ...rest] = [...metricsOf(group.items)];
+    assert.equal(rest.length, 0);
+    assert.equal(cpu!.name, 'cpu.time');
+    assert.equal(cpu!.unit, 's');
+    assert.ok(cpu!.data.type === 'sum' && cpu!.data.isMonotonic && cpu!.data.temporality === 2);
+    assert.deepEqual(
+      cpu!.data.points.map((p) => [p.value, p.startTime, p.time, Object.fromEntries(p.attributes)]),
+      [
+        [1.5, 5n, 1_700_000_000_000_000_007n, { cpu: 'cpu0', state: 'user' }],
+        [2, 5n, 1_700_000_000_000_000_007n, { cpu: 'cpu1', state: 'user' }],
+      ],
+    );
+    assert.ok(memory!.data.type === 'gauge');
+    assert.equal(memory!.data.points[0]!.value, -(2n ** 62n));
+    assert.equal(b.group(EMPTY_RESOURCE, EMPTY_SCOPE), undefined, 'points are written once');
+  });
+
+  for (const [strategy, want] of [
+    ['sum', 9],
+    ['avg', 3],
+    ['min', 1],
+    ['max', 6],
+  ] as const)
+    it(`merges points that differ in a dropped attribute: ${strategy}`, () => {
+      const b = builderFor({ 'cpu.time': { aggregation_strategy: strategy } });
+      for (const [cpu, v] of [
+        ['cpu0', 1],
+        ['cpu1', 6],
+        ['cpu2', 2],
+      ] as const)
+        b.stream('cpu.time').point(v, attributeSet({ cpu, state: 'user' }));
+      const [metric] = [...metricsOf(b.group(EMPTY_RESOURCE, EMPTY_SCOPE)!.items)];
+      assert.ok(metric!.data.type === 'sum');
+      assert.deepEqual(
+        metric!.data.points.map((p) => [p.value, Object.fromEntries(p.attributes)]),
+        [[want, { state: 'user' }]],
+      );
+    });
+
+  it('refuses metrics and attributes that are not in the catalogue', () => {
+    assert.throws(() => builderFor({ nosuch: {} }), /nosuch/);
+    assert.throws(() => builderFor({ 'cpu.time': { attributes: ['mode'] } }), /cpu/);
+    assert.throws(() => builderFor({ load: { attributes: ['cpu'] } }), /attributes/);
+  });
+});
