@@ -27,6 +27,14 @@ export interface ThroughputCase extends CommonCase {
   readonly peerShare: number;
 }
 
+/** Sends requests of trace spans to it, as fast as it takes them. */
+export interface SpansCase extends CommonCase {
+  readonly kind: 'spans';
+  readonly spans: number;
+  readonly spansPerRequest: number;
+  readonly peerShare: number;
+}
+
 /** Watches `files` files in which nothing happens. */
 export interface IdleCase extends CommonCase {
   readonly kind: 'idle';
@@ -41,12 +49,18 @@ export interface StartCase extends CommonCase {
   readonly starts: number;
 }
 
-export type BenchCase = ThroughputCase | IdleCase | StartCase;
+export type BenchCase = ThroughputCase | SpansCase | IdleCase | StartCase;
 
 const THROUGHPUT: readonly Figure[] = [
   { key: 'linesPerCpuSecond', label: 'lines per CPU-second', unit: '', better: 'more' },
   { key: 'peakRssMb', label: 'peak RSS', unit: 'MB', better: 'less' },
   { key: 'wireBytesPerLine', label: 'bytes on the wire per line', unit: 'B', better: 'less' },
+];
+
+const SPANS: readonly Figure[] = [
+  { key: 'spansPerCpuSecond', label: 'spans per CPU-second', unit: '', better: 'more' },
+  { key: 'peakRssMb', label: 'peak RSS', unit: 'MB', better: 'less' },
+  { key: 'wireBytesPerSpan', label: 'bytes on the wire per span', unit: 'B', better: 'less' },
 ];
 
 const IDLE: readonly Figure[] = [
@@ -84,6 +98,38 @@ export const CASES: readonly BenchCase[] = [
     body: 'json',
     lines: 2_000_000,
     peerShare: 0.15,
+  },
+  {
+    ...throughput,
+    name: 'logs-nginx',
+    title: 'container logs of nginx, parsed with a regular expression',
+    body: 'nginx',
+    lines: 2_000_000,
+    peerShare: 0.1,
+  },
+  {
+    ...throughput,
+    name: 'logs-java',
+    title: 'container logs of Java, stack traces joined',
+    body: 'java',
+    lines: 3_200_000,
+    peerShare: 0.1,
+  },
+  {
+    ...throughput,
+    name: 'logs-transform',
+    title: 'container logs through three OTTL statements',
+    lines: 2_000_000,
+    peerShare: 0.15,
+  },
+  {
+    kind: 'spans',
+    name: 'otlp-spans',
+    title: 'spans from OTLP/HTTP to OTLP/HTTP',
+    spans: 2_000_000,
+    spansPerRequest: 250,
+    peerShare: 0.25,
+    figures: SPANS,
   },
   { ...throughput, name: 'logs-zstd', title: 'container logs, zstd', oursOnly: true },
   {

@@ -2,8 +2,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BenchCase, IdleCase, StartCase, ThroughputCase } from './cases.ts';
-import { podLogs } from './generate.ts';
+import type { BenchCase, IdleCase, SpansCase, StartCase, ThroughputCase } from './cases.ts';
+import { podLogs, recordsOf } from './generate.ts';
+import { sendSpans } from './load.ts';
 import {
   type CollectorProcess,
   cpuSeconds,
@@ -37,6 +38,8 @@ export function measure(bench: Bench, c: BenchCase, who: Contestant, scale = 1):
   switch (c.kind) {
     case 'throughput':
       return throughput(bench, c, who, scale);
+    case 'spans':
+      return spans(bench, c, who, scale);
     case 'idle':
       return idle(bench, c, who);
     case 'start':
@@ -55,10 +58,11 @@ const MB = 1024 * 1024;
 
 async function throughput(bench: Bench, c: ThroughputCase, who: Contestant, scale: number): Promise<Figures> {
   const lines = linesFor(c, who, scale);
-  const pods = podLogs(bench.cacheDir, { lines, pods: PODS, kind: c.body });
+  const logs = { lines, pods: PODS, kind: c.body };
+  const pods = podLogs(bench.cacheDir, logs);
   warmPageCache(pods);
-  return withCollector(bench, c, who, pods, async (collector) => {
-    const count = await allArrived(bench, collector, lines, lines / 2 + 60_000);
+  return withCollector(bench, c, who, { PODS: pods }, async (collector) => {
+    const count = await allArrived(bench, collector, recordsOf(logs), lines / 2 + 60_000);
     const cpu = cpuSeconds(collector.pid);
     const memory = memoryOf(collector.pid);
     return {
@@ -71,10 +75,31 @@ async function throughput(bench: Bench, c: ThroughputCase, who: Contestant, scal
   });
 }
 
+async function spans(bench: Bench, c: SpansCase, who: Contestant, scale: number): Promise<Figures> {
+  const share = scale * (who.name === 'otelcol' ? c.peerShare : 1);
+  const requests = Math.max(1, Math.round((c.spans * share) / c.spansPerRequest));
+  const total = requests * c.spansPerRequest;
+  const port = await freePort();
+  return withCollector(bench, c, who, { OTLP_PORT: String(port) }, async (collector) => {
+    const load = { port, requests, spansPerRequest: c.spansPerRequest };
+    const sent = sendSpans(load);
+    const [count] = await Promise.all([allArrived(bench, collector, total, total / 2 + 60_000), sent]);
+    const cpu = cpuSeconds(collector.pid);
+    const memory = memoryOf(collector.pid);
+    return {
+      spans: total,
+      cpuSeconds: cpu,
+      spansPerCpuSecond: total / cpu,
+      peakRssMb: (memory.peakRssKb * 1024) / MB,
+      wireBytesPerSpan: count.wireBytes / total,
+    };
+  });
+}
+
 async function idle(bench: Bench, c: IdleCase, who: Contestant): Promise<Figures> {
   const lines = c.files * LINES_PER_IDLE_FILE;
   const pods = podLogs(bench.cacheDir, { lines, pods: c.files, kind: 'mixed' });
-  return withCollector(bench, c, who, pods, async (collector) => {
+  return withCollector(bench, c, who, { PODS: pods }, async (collector) => {
     await allArrived(bench, collector, lines, 120_000);
     await sleep(c.settleSeconds * 1000);
     const from = performance.now();
@@ -92,7 +117,7 @@ async function idle(bench: Bench, c: IdleCase, who: Contestant): Promise<Figures
 
 async function start(bench: Bench, c: StartCase, who: Contestant): Promise<Figures> {
   const pods = podLogs(bench.cacheDir, { lines: 10, pods: 1, kind: 'mixed' });
-  return withCollector(bench, c, who, pods, async (collector, startedAtMs) => {
+  return withCollector(bench, c, who, { PODS: pods }, async (collector, startedAtMs) => {
     const count = await allArrived(bench, collector, 1, 60_000, 5);
     return { firstRecordMs: count.firstAtMs - startedAtMs, cpuMs: cpuSeconds(collector.pid) * 1000 };
   });
@@ -102,14 +127,14 @@ async function withCollector(
   bench: Bench,
   c: BenchCase,
   who: Contestant,
-  pods: string,
+  input: Readonly<Record<string, string>>,
   use: (collector: CollectorProcess, startedAtMs: number) => Promise<Figures>,
 ): Promise<Figures> {
   await bench.sink.reset();
   mkdirSync(join(bench.cacheDir, 'logs'), { recursive: true });
   const logPath = join(bench.cacheDir, 'logs', `${c.name}-${who.name}.log`);
   rmSync(logPath, { force: true });
-  const env = { ...bench.env, PODS: pods, SINK: bench.sink.url, METRICS_PORT: String(await freePort()) };
+  const env = { ...bench.env, ...input, SINK: bench.sink.url, METRICS_PORT: String(await freePort()) };
   const configPath = join(import.meta.dirname, 'cases', c.name, 'config.yaml');
   const startedAtMs = performance.timeOrigin + performance.now();
   const collector = startCollector({ command: who.command, configPath, env, logPath });

@@ -36,7 +36,7 @@ const { values: options } = parseArgs({
 
 const HELP = `npm run bench -- [options]        OTELCOL=/path/to/otelcol names the peer
   --case NAME   only this case (may be repeated): ${CASES.map((c) => c.name).join(', ')}
-  --lines N     lines of the throughput cases for Sluice (the peer gets its share of them)
+  --lines N     lines (or spans) of the throughput cases for Sluice (the peer gets its share of them)
   --runs N      measured runs per collector and case (3)
   --source      measure the sources; otherwise dist/, built first when it is older than they are
   --profile     run Sluice once per case under the CPU profiler and list where the time goes
@@ -150,6 +150,8 @@ function resize(c: BenchCase): BenchCase {
   switch (c.kind) {
     case 'throughput':
       return { ...c, lines: asked ?? (options.quick ? c.lines / 10 : c.lines) };
+    case 'spans':
+      return { ...c, spans: asked ?? (options.quick ? c.spans / 10 : c.spans) };
     case 'idle':
       return options.quick ? { ...c, settleSeconds: 3, seconds: 5 } : c;
     case 'start':
