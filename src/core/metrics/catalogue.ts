@@ -54,17 +54,26 @@ export const metricSwitches = (catalogue: readonly MetricDeclaration[]) =>
               enabled: z.boolean().default(m.enabled).meta({ description: m.description }),
               ...(m.attributes?.length
                 ? {
-                    attributes: z.array(z.enum(m.attributes.map((a) => a.name) as [string, ...string[]])).optional(),
-                    aggregation_strategy: z.enum(AGGREGATIONS).default(m.type === 'sum' ? 'sum' : 'avg'),
+                    attributes: z
+                      .array(z.enum(m.attributes.map((a) => a.name) as [string, ...string[]]))
+                      .optional()
+                      .describe('Attributes that are kept; points that differ in another one only become one'),
+                    aggregation_strategy: z
+                      .enum(AGGREGATIONS)
+                      .default(m.type === 'sum' ? 'sum' : 'avg')
+                      .describe('How points become one'),
                   }
                 : {}),
             }),
-          ).optional(),
+          )
+            .optional()
+            .describe(`The metric ${m.name}`),
         ]),
       ),
     ),
   )
     .prefault({})
+    .describe('Which metrics are measured, and with which attributes')
     .transform((v) => v as MetricSwitches);
 
 /** One setting per declaration, in the catalogue's order. */
