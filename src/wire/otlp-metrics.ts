@@ -190,7 +190,7 @@ function readNumberPoint(r: ProtoReader): NumberDataPoint {
   return p;
 }
 
-function readHistogramPoint(r: ProtoReader): HistogramDataPoint {
+export function readHistogramPoint(r: ProtoReader): HistogramDataPoint {
   const p: HistogramDataPoint = {
     ...noFields(),
     count: 0n,
@@ -243,7 +243,7 @@ function readHistogramPoint(r: ProtoReader): HistogramDataPoint {
   return p;
 }
 
-function readExponentialPoint(r: ProtoReader): ExponentialHistogramDataPoint {
+export function readExponentialPoint(r: ProtoReader): ExponentialHistogramDataPoint {
   const p: ExponentialHistogramDataPoint = {
     ...noFields(),
     count: 0n,
@@ -318,7 +318,7 @@ function readBuckets(r: ProtoReader): ExponentialBuckets {
   return b;
 }
 
-function readSummaryPoint(r: ProtoReader): SummaryDataPoint {
+export function readSummaryPoint(r: ProtoReader): SummaryDataPoint {
   const p: SummaryDataPoint = { ...noFields(), count: 0n, sum: 0, quantiles: [] };
   while (r.next()) {
     switch (r.field) {
@@ -358,7 +358,7 @@ function readSummaryPoint(r: ProtoReader): SummaryDataPoint {
   return p;
 }
 
-function readExemplar(r: ProtoReader): Exemplar {
+export function readExemplar(r: ProtoReader): Exemplar {
   const e: Exemplar = {
     time: 0n,
     value: undefined,

@@ -9,11 +9,11 @@ import type { Receiver, ReceiverContext } from '../../../core/component.ts';
 import { DECODABLE, DecompressError, decompress } from '../../../core/compress.ts';
 import { messageOf } from '../../../core/errors.ts';
 import { BodyTooLargeError, type HttpServer, readBody, startHttpServer } from '../../../core/http-server.ts';
+import { type ReceiverCounters, receiverCounters } from '../../../core/receiver-telemetry.ts';
 import { OtlpJsonError, requestFromJson } from '../../../wire/otlp-json.ts';
 import { ProtoError } from '../../../wire/proto.ts';
 import { batchFromRequest } from './decode.ts';
 import type { OtlpHttpServerConfig } from './index.ts';
-import { type ReceiverCounters, receiverCounters } from '../../../core/receiver-telemetry.ts';
 import {
   answerPipelineError,
   answerStatus,
@@ -118,7 +118,7 @@ export class OtlpHttpReceiver implements Receiver {
     try {
       const packed = await readBody(req, maxBytes);
       const body = await decompress(encoding, packed, maxBytes);
-      const request = type === 'application/json' ? requestFromJson(signal, body.toString('utf8')) : body;
+      const request = type === 'application/json' ? requestFromJson(signal, body) : body;
       return batchFromRequest(signal, request, this.#config.include_metadata ? headerMap(req) : undefined);
     } catch (e) {
       const bad =
