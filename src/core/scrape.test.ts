@@ -85,6 +85,34 @@ describe('scrape loop', () => {
     assert.equal(stopped, 1);
   });
 
+  it('tells errors of the same key once, however their texts differ', async () => {
+    let ticks = 0;
+    const { promise: third, resolve } = Promise.withResolvers<void>();
+    const { ctx, lines } = rig(async () => {});
+    const loop = scrapeLoop(ctx, TIMES, [
+      {
+        name: 'process',
+        scrape: async () => {
+          if (++ticks === 3) resolve();
+          return {
+            groups: [],
+            errors: [
+              { key: 'io', text: `process ${ticks}` },
+              { key: 'exe', text: 'link' },
+            ],
+          };
+        },
+      },
+    ]);
+    await loop.start!();
+    await third;
+    await loop.stop!(STOP);
+    assert.deepEqual(
+      lines.map((l) => l.fields?.error),
+      ['process 1', 'link'],
+    );
+  });
+
   it('counts a refused batch as refused and goes on', async () => {
     let calls = 0;
     const { promise: second, resolve } = Promise.withResolvers<void>();

@@ -25,10 +25,16 @@ const ERRORED: Instrument = {
 };
 export const SCRAPER_INSTRUMENTS: readonly Instrument[] = [SCRAPED, ERRORED];
 
+export interface ScrapeError {
+  readonly text: string;
+  /** What makes two errors the same one, so that it is not told again; without it the text does. */
+  readonly key?: string;
+}
+
 export interface ScrapeResult {
   readonly groups: readonly Group[];
   /** What could not be measured; the groups are sent all the same. */
-  readonly errors?: readonly string[];
+  readonly errors?: readonly (string | ScrapeError)[];
   /** Points that are missing because of the errors. */
   readonly failedPoints?: number;
 }
@@ -79,10 +85,15 @@ export function scrapeLoop(ctx: ReceiverContext, times: ScrapeTimes, scrapers: r
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
 
-  function tell(scraper: Scraper, error: string): void {
-    const held = told.pass(`${scraper.name}\n${error}`);
+  function tell(scraper: Scraper, problem: string | ScrapeError): void {
+    const { text, key = text } = typeof problem === 'string' ? { text: problem } : problem;
+    const held = told.pass(`${scraper.name}\n${key}`);
     if (held === undefined) return;
-    ctx.log.error('Error scraping metrics', { error, scraper: scraper.name, ...(held > 0 ? { repeated: held } : {}) });
+    ctx.log.error('Error scraping metrics', {
+      error: text,
+      scraper: scraper.name,
+      ...(held > 0 ? { repeated: held } : {}),
+    });
   }
 
   async function scrape(): Promise<void> {

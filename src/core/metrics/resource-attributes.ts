@@ -73,6 +73,7 @@ const fits = (patterns: readonly Match[], value: string): boolean =>
 export function switchedResource(
   switches: ResourceAttributeSwitches,
   attributes: Iterable<readonly [string, Value]>,
+  schemaUrl = '',
 ): Resource | undefined {
   const kept = new Map<string, Value>();
   for (const [name, value] of attributes) {
@@ -82,5 +83,5 @@ export function switchedResource(
     if (s && fits(s.metrics_exclude, String(value))) return undefined;
     kept.set(name, value);
   }
-  return resourceOf(kept);
+  return resourceOf(kept, schemaUrl);
 }

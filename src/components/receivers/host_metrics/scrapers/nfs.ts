@@ -1,0 +1,3 @@
+export const makeNfsScraper = (): never => {
+  throw new Error('x');
+};
