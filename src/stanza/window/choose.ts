@@ -3,8 +3,8 @@ import { parseSize } from '../../core/schema.ts';
 import type { ProgramContext, Token } from '../program.ts';
 import type { SeverityMatch } from '../severity.ts';
 import type { Source } from '../source.ts';
+import { leadsOn, only, parserTail, type Raw } from './choose-parser.ts';
 import { type ContainerOptions, containerWindow } from './container.ts';
-import { JsonTail, type JsonTailOptions } from './json-tail.ts';
 import { plainWindow } from './plain.ts';
 import type { Window } from './record.ts';
 
@@ -17,8 +17,6 @@ export interface ChosenWindow {
   detach(source: Source): void;
 }
 
-type Raw = Readonly<Record<string, unknown>>;
-
 export interface ChoiceInput {
   /** As the configuration has them; already found valid. */
   readonly operators: readonly unknown[];
@@ -29,9 +27,6 @@ export interface ChoiceInput {
   readonly severityOf: (block: Raw) => SeverityMatch;
 }
 
-const only = (o: Raw, allowed: readonly string[]): boolean =>
-  Object.entries(o).every(([k, v]) => v === undefined || allowed.includes(k));
-
 /** undefined: every record has to go the general way. */
 export function chooseWindow(input: ChoiceInput, ctx: ProgramContext): ChosenWindow | undefined {
   if (input.computed) return undefined;
@@ -39,12 +34,12 @@ export function chooseWindow(input: ChoiceInput, ctx: ProgramContext): ChosenWin
   const { sink, clock } = ctx;
   if (operators.length === 0)
     return { window: plainWindow({ sink, clock }), flush() {}, forget() {}, inherit() {}, detach() {} };
-  const [first, second] = operators;
-  const container = first && containerOptions(first, second);
-  if (!container || operators.length > 2) return undefined;
-  if (!second) return containerWindow(container, { sink, clock, fallback: input.token });
-  const json = jsonOptions(second, input);
-  return json && containerWindow(container, { sink, clock, fallback: input.token, json: new JsonTail(json) });
+  const [first, ...others] = operators;
+  const container = first && containerOptions(first, others[0]);
+  if (!container) return undefined;
+  if (others.length === 0) return containerWindow(container, { sink, clock, fallback: input.token });
+  const tail = parserTail(others, { severityOf: input.severityOf, nowMs: () => clock.nowMs() });
+  return tail && containerWindow(container, { sink, clock, fallback: input.token, tail });
 }
 
 function containerOptions(o: Raw, next: Raw | undefined): ContainerOptions | undefined {
@@ -62,8 +57,8 @@ function containerOptions(o: Raw, next: Raw | undefined): ContainerOptions | und
   ];
   if (!only(o, known) || (o['parse_from'] ?? 'body') !== 'body' || (o['parse_to'] ?? 'attributes') !== 'attributes')
     return undefined;
-  const { output, format = '' } = o;
-  if (output !== undefined && (output === '' || output !== next?.['id'])) return undefined;
+  const { format = '' } = o;
+  if (!leadsOn(o, next)) return undefined;
   if (format !== '' && format !== 'containerd' && format !== 'crio') return undefined;
   const maxLogSize = parseSizeOf(o['max_log_size']);
   if (maxLogSize === undefined) return undefined;
@@ -74,49 +69,6 @@ function containerOptions(o: Raw, next: Raw | undefined): ContainerOptions | und
     flushAfterMs: 5000,
   };
 }
-
-/** Layouts that mean ISO 8601 with a zone; what does not have that form goes the general way. */
-const ISO_LAYOUTS: Readonly<Record<string, { readonly zuluOnly: boolean; readonly fractionNeeded: boolean }>> = {
-  'gotime 2006-01-02T15:04:05Z07:00': { zuluOnly: false, fractionNeeded: false },
-  'gotime 2006-01-02T15:04:05.999Z07:00': { zuluOnly: false, fractionNeeded: false },
-  'gotime 2006-01-02T15:04:05.999999Z07:00': { zuluOnly: false, fractionNeeded: false },
-  'gotime 2006-01-02T15:04:05.999999999Z07:00': { zuluOnly: false, fractionNeeded: false },
-  'gotime 2006-01-02T15:04:05Z': { zuluOnly: true, fractionNeeded: false },
-  'gotime 2006-01-02T15:04:05.999Z': { zuluOnly: true, fractionNeeded: false },
-  'gotime 2006-01-02T15:04:05.999999999Z': { zuluOnly: true, fractionNeeded: false },
-  'strptime %Y-%m-%dT%H:%M:%S.%LZ': { zuluOnly: true, fractionNeeded: true },
-  'strptime %Y-%m-%dT%H:%M:%S.%fZ': { zuluOnly: true, fractionNeeded: true },
-  'strptime %Y-%m-%dT%H:%M:%S.%sZ': { zuluOnly: true, fractionNeeded: true },
-};
-
-function jsonOptions(o: Raw, input: ChoiceInput): JsonTailOptions | undefined {
-  if (o['type'] !== 'json_parser') return undefined;
-  const known = ['type', 'id', 'on_error', 'parse_from', 'parse_to', 'parse_ints', 'timestamp', 'severity'];
-  if (!only(o, known) || (o['parse_from'] ?? 'body') !== 'body' || (o['parse_to'] ?? 'attributes') !== 'attributes')
-    return undefined;
-  const options: { -readonly [K in keyof JsonTailOptions]: JsonTailOptions[K] } = {
-    parseInts: o['parse_ints'] === true,
-  };
-  const timestamp = o['timestamp'] as Raw | undefined;
-  if (timestamp) {
-    const key = attributeOf(timestamp['parse_from']);
-    const layout = ISO_LAYOUTS[`${timestamp['layout_type'] ?? 'strptime'} ${timestamp['layout']}`];
-    // A location only matters to times without a zone, and those are not of these forms unless the Z is literal.
-    if (!key || !layout || !only(timestamp, ['parse_from', 'layout', 'layout_type'])) return undefined;
-    options.time = { key, ...layout };
-  }
-  const severity = o['severity'] as Raw | undefined;
-  if (severity) {
-    const key = attributeOf(severity['parse_from']);
-    if (!key || !only(severity, ['parse_from', 'preset', 'mapping', 'overwrite_text'])) return undefined;
-    options.severity = { key, of: input.severityOf(severity) };
-  }
-  return options;
-}
-
-/** `x` of `attributes.x`, for keys without anything to quote. */
-const attributeOf = (field: unknown): string | undefined =>
-  typeof field === 'string' ? /^attributes\.([A-Za-z_][\w-]*)$/.exec(field)?.[1] : undefined;
 
 function parseSizeOf(v: unknown): number | undefined {
   if (v === undefined) return 1 << 20;

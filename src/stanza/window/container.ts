@@ -9,7 +9,6 @@ import { EMPTY_SCOPE, type Resource, resourceOf } from '../../core/resource.ts';
 import { podOf } from '../operators/container-path.ts';
 import type { Source } from '../source.ts';
 import { IsoTime } from './iso-time.ts';
-import type { JsonTail } from './json-tail.ts';
 import {
   BLANK_LINE,
   commonFields,
@@ -23,6 +22,7 @@ import {
   type WindowContext,
   wellFormed,
 } from './record.ts';
+import type { Tail } from './tail.ts';
 
 export interface ContainerOptions {
   readonly format: '' | 'containerd' | 'crio';
@@ -34,8 +34,11 @@ export interface ContainerOptions {
 }
 
 export interface ContainerContext extends WindowContext {
-  /** json_parser and its blocks, written straight behind the container's attributes. */
-  readonly json?: JsonTail;
+  /**
+   * A parser and its blocks, written straight behind the container's attributes. Lines in parts go the general way
+   * then, so that what is joined is parsed, too.
+   */
+  readonly tail?: Tail;
 }
 
 export interface ContainerWindow {
@@ -64,8 +67,12 @@ interface Parts {
   bytes: number;
 }
 
-/** Open parts by stream: stdout, stderr. */
-type Open = [Parts | undefined, Parts | undefined];
+/** By stream: stdout, stderr. */
+interface Open {
+  readonly parts: [Parts | undefined, Parts | undefined];
+  /** The general way has parts, or had some: what comes next belongs there. */
+  readonly isGeneral: [boolean, boolean];
+}
 
 /** What is constant for one source. */
 interface About {
@@ -84,7 +91,7 @@ const NOTHING = Buffer.alloc(0);
 const TAKEN = ['log.iostream', 'logtag'];
 
 export function containerWindow(options: ContainerOptions, ctx: ContainerContext): ContainerWindow {
-  const { sink, json } = ctx;
+  const { sink, tail } = ctx;
   const known = new WeakMap<Source, About | null>();
   const openByPath = new Map<string, Open>();
   const inherited = new WeakMap<Source, Open>();
@@ -93,7 +100,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
 
   function openAt(path: string): Open {
     let open = openByPath.get(path);
-    if (!open) openByPath.set(path, (open = [undefined, undefined]));
+    if (!open) openByPath.set(path, (open = { parts: [undefined, undefined], isGeneral: [false, false] }));
     return open;
   }
 
@@ -106,16 +113,15 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
       const open = about?.open ?? inherited.get(source) ?? openAt(source.path);
       about = describeSource(source, open, options.addMetadataFromFilepath);
       known.set(source, about);
-      json?.avoid(source, TAKEN);
     }
     return about;
   }
 
   /** Emits the open parts of a stream, followed by buf[a, b) of `source`, as one record of the first part's source. */
   function emitJoined(open: Open, stream: 0 | 1, source: Source, buf: Buffer, a: number, b: number, bytes: number) {
-    const parts = open[stream]!;
-    open[stream] = undefined;
-    if (!open[0] && !open[1]) active.delete(open);
+    const parts = open.parts[stream]!;
+    open.parts[stream] = undefined;
+    if (!open.parts[0] && !open.parts[1]) active.delete(open);
     const { owner, seconds, nanos, observedMs, offset } = parts;
     const about = aboutOf(owner)!;
     const body = wellFormed(Buffer.concat([...parts.chunks, buf.subarray(a, b)]));
@@ -139,7 +145,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     offset: number,
     nowMs: number,
   ) {
-    let parts = open[stream];
+    let parts = open.parts[stream];
     if (parts && parts.owner !== source) {
       // A line over three files: no container does that, so the rest is a line of its own.
       emitJoined(open, stream, parts.owner, NOTHING, 0, 0, 0);
@@ -148,7 +154,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     if (!parts) {
       const { seconds, nanos } = iso;
       parts = { owner: source, chunks: [], size: 0, seconds, nanos, observedMs: nowMs, offset, bytes: 0 };
-      open[stream] = parts;
+      open.parts[stream] = parts;
       active.add(open);
       source.holds.add(offset);
     }
@@ -167,6 +173,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     if (about) {
       observe(about.common[0]!, nowMs);
       observe(about.common[1]!, nowMs);
+      tail?.avoid(source, TAKEN);
     }
     sink.reserve(1024);
     if (about) sink.open(source, about.resource, EMPTY_SCOPE);
@@ -217,14 +224,21 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
         }
       }
 
-      if (q < 0 || tag === PARTIAL || about!.open[stream] !== undefined) {
+      if (q < 0 || tag === PARTIAL || about!.open.parts[stream] !== undefined || about!.open.isGeneral[stream]) {
         // Not the common case: leave the slab in order, do it out of line, and come back.
         if (records > 0) sink.wrote(o, records, bytes);
         records = 0;
         bytes = 0;
         const at = offset + (p - start);
-        if (q < 0) ctx.fallback(source, tokenOf(buf, a, b, p, after, at));
-        else if (tag === PARTIAL) keepPart(source, about!.open, stream, buf.subarray(q, b), after - p, at, nowMs);
+        const open = about?.open;
+        if (q < 0 || (tail && open) || (open?.isGeneral[stream] && !open.parts[stream])) {
+          if (open) {
+            if (q >= 0) open.isGeneral[stream] = tag === PARTIAL;
+            // Lines with tags of their own count as parts there.
+            else if (!open.parts[0] && !open.parts[1]) open.isGeneral.fill(true);
+          }
+          ctx.fallback(source, tokenOf(buf, a, b, p, after, at));
+        } else if (tag === PARTIAL) keepPart(source, about!.open, stream, buf.subarray(q, b), after - p, at, nowMs);
         else emitJoined(about!.open, stream, source, buf, q, b, after - p);
         p = after;
         if (about) sink.open(source, about.resource, EMPTY_SCOPE);
@@ -243,7 +257,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
         to = text.length;
       }
       const common = about!.common[stream]!;
-      const need = to - from + common.length + RECORD_OVERHEAD + (json ? json.room(to - from) : 0);
+      const need = to - from + common.length + RECORD_OVERHEAD + (tail ? tail.room(to - from) : 0);
       if (o + need > mem.length) {
         if (records > 0) sink.wrote(o, records, bytes);
         records = 0;
@@ -254,9 +268,8 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
         o = sink.pos;
         if (sink.hasReady && p > start) break;
       }
-      if (json) {
-        const seconds = iso.seconds;
-        const end = json.put(mem, o, seconds, iso.nanos, text, from, to, common);
+      if (tail) {
+        const end = tail.put(mem, o, iso.seconds, iso.nanos, text, from, to, common);
         if (end < 0) {
           if (records > 0) sink.wrote(o, records, bytes);
           records = 0;
@@ -286,7 +299,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
       const due = all ? Number.MAX_VALUE : ctx.clock.nowMs() - options.flushAfterMs;
       for (const open of active)
         for (const stream of [0, 1] as const) {
-          const parts = open[stream];
+          const parts = open.parts[stream];
           if (parts && parts.observedMs <= due) emitJoined(open, stream, parts.owner, NOTHING, 0, 0, 0);
         }
     },
@@ -299,7 +312,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     },
     forget(source) {
       const open = openByPath.get(source.path);
-      if (open && !open[0] && !open[1]) openByPath.delete(source.path);
+      if (open && !open.parts.some(Boolean) && !open.isGeneral.some(Boolean)) openByPath.delete(source.path);
     },
   };
 }

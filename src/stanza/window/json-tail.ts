@@ -1,64 +1,78 @@
 /** json_parser with its timestamp and severity blocks, as the last thing that a fast path does to a line. */
 import { putSeconds } from '../../wire/nanos.ts';
 import { putVarint } from '../../wire/proto.ts';
-import type { SeverityMatch } from '../severity.ts';
 import type { Source } from '../source.ts';
 import { IsoTime } from './iso-time.ts';
-import { JSON_GROWTH, JsonAttributes, KIND_STRING, MAX_JSON_BYTES } from './json.ts';
+import { JSON_GROWTH, JsonAttributes, KIND_NONE, KIND_STRING, MAX_JSON_BYTES } from './json.ts';
 import { copyBytes, putBody, varintBytes } from './record.ts';
+import { SeverityBytes, type Tail, type TailBlocks, TimeBytes } from './tail.ts';
 
-export interface JsonTailOptions {
+export interface JsonTailOptions extends TailBlocks {
   readonly parseInts: boolean;
-  /** The member that has the time, in ISO 8601 form. */
-  readonly time?: {
-    readonly key: string;
-    /** Only `…Z` is of the layout. */
-    readonly zuluOnly: boolean;
-    /** Only times with a fraction are of the layout. */
-    readonly fractionNeeded: boolean;
-  };
-  readonly severity?: {
-    readonly key: string;
-    /** Severity number (0: unknown) and text for a value as it stands in the record. */
-    readonly of: SeverityMatch;
-  };
 }
 
-/** Different severity values that are remembered in encoded form. */
-const MAX_SEVERITIES = 16;
+interface IsoForm {
+  /** Only `…Z` is of the layout. */
+  readonly zuluOnly: boolean;
+  /** Only times with a fraction are of the layout. */
+  readonly fractionNeeded: boolean;
+}
 
-export class JsonTail {
+/**
+ * Layouts that mean ISO 8601 with a zone; what does not have that form goes the general way. A location only matters
+ * to times without a zone, and those are not of these forms unless the Z is literal.
+ */
+const ISO_LAYOUTS: Readonly<Record<string, IsoForm>> = {
+  'gotime 2006-01-02T15:04:05Z07:00': { zuluOnly: false, fractionNeeded: false },
+  'gotime 2006-01-02T15:04:05.999Z07:00': { zuluOnly: false, fractionNeeded: false },
+  'gotime 2006-01-02T15:04:05.999999Z07:00': { zuluOnly: false, fractionNeeded: false },
+  'gotime 2006-01-02T15:04:05.999999999Z07:00': { zuluOnly: false, fractionNeeded: false },
+  'gotime 2006-01-02T15:04:05Z': { zuluOnly: true, fractionNeeded: false },
+  'gotime 2006-01-02T15:04:05.999Z': { zuluOnly: true, fractionNeeded: false },
+  'gotime 2006-01-02T15:04:05.999999999Z': { zuluOnly: true, fractionNeeded: false },
+  'strptime %Y-%m-%dT%H:%M:%S.%LZ': { zuluOnly: true, fractionNeeded: true },
+  'strptime %Y-%m-%dT%H:%M:%S.%fZ': { zuluOnly: true, fractionNeeded: true },
+  'strptime %Y-%m-%dT%H:%M:%S.%sZ': { zuluOnly: true, fractionNeeded: true },
+};
+
+export class JsonTail implements Tail {
   readonly #attributes: JsonAttributes;
   readonly #iso = new IsoTime();
-  readonly #options: JsonTailOptions;
+  readonly #form: IsoForm | undefined;
+  readonly #time: TimeBytes | undefined;
+  readonly #removedIndex: readonly number[];
   readonly #timeIndex: number;
   readonly #severityIndex: number;
-  readonly #severities: { readonly raw: Buffer; readonly encoded: Buffer }[] = [];
+  readonly #severity: SeverityBytes | undefined;
 
   constructor(options: JsonTailOptions) {
-    this.#options = options;
+    const { time, severity, removed, nowMs } = options;
+    if (time) {
+      const { type, layout, location } = time.layout;
+      if (location === '') this.#form = ISO_LAYOUTS[`${type} ${layout}`];
+      if (!this.#form) this.#time = new TimeBytes(time.layout, nowMs);
+    }
     const captures: string[] = [];
     const index = (key: string | undefined): number => {
       if (key === undefined) return -1;
       if (!captures.includes(key)) captures.push(key);
       return captures.indexOf(key);
     };
-    this.#timeIndex = index(options.time?.key);
-    this.#severityIndex = index(options.severity?.key);
-    this.#attributes = new JsonAttributes(captures, options.parseInts);
+    this.#timeIndex = index(time?.key);
+    this.#severityIndex = index(severity?.key);
+    this.#severity = severity && new SeverityBytes(severity.of);
+    this.#removedIndex = [...removed].map(index);
+    this.#attributes = new JsonAttributes(captures, options.parseInts, removed);
   }
 
-  /** Tells which attributes are on the records before the members of the object come. */
   avoid(source: Source, more: readonly string[]): void {
     this.#attributes.avoid(new Set([...source.attributes.keys(), ...more]));
   }
 
-  /** Bytes that a body of this size may need besides itself. */
   room(size: number): number {
     return size > MAX_JSON_BYTES ? 0 : size * JSON_GROWTH + 128;
   }
 
-  /** As putRecord, with what the body says; -1 when the general way must do it. Nothing is taken then. */
   put(
     mem: Buffer,
     at: number,
@@ -82,15 +96,26 @@ export class JsonTail {
     o = json.encode(text, from, to, mem, o);
     if (o < 0) return -1;
 
+    const removed = this.#removedIndex;
+    for (let i = 0; i < removed.length; i++) if (json.kind[removed[i]!] === KIND_NONE) return -1;
+
     if (this.#timeIndex >= 0) {
       const i = this.#timeIndex;
-      const { zuluOnly, fractionNeeded } = this.#options.time!;
-      if (json.kind[i] !== KIND_STRING || json.to[i]! - json.from[i]! < 20) return -1;
-      const iso = this.#iso;
-      if (iso.read(text, json.from[i]!) !== json.to[i]) return -1;
-      if ((zuluOnly && !iso.zulu) || (fractionNeeded && !iso.fraction)) return -1;
+      if (json.kind[i] !== KIND_STRING) return -1;
+      const a = json.from[i]!;
+      const b = json.to[i]!;
       mem[start] = 0x09;
-      putSeconds(mem, start + 1, iso.seconds, iso.nanos);
+      const form = this.#form;
+      if (form) {
+        const iso = this.#iso;
+        if (b - a < 20 || iso.read(text, a) !== b) return -1;
+        if ((form.zuluOnly && !iso.zulu) || (form.fractionNeeded && !iso.fraction)) return -1;
+        putSeconds(mem, start + 1, iso.seconds, iso.nanos);
+      } else {
+        const time = this.#time!;
+        if (!time.read(text, a, b)) return -1;
+        putSeconds(mem, start + 1, time.seconds, time.nanos);
+      }
     } else if (timed) {
       mem[start] = 0x09;
       putSeconds(mem, start + 1, seconds, nanos);
@@ -98,8 +123,8 @@ export class JsonTail {
 
     if (this.#severityIndex >= 0) {
       const i = this.#severityIndex;
-      if (json.kind[i] !== KIND_STRING || json.to[i]! - json.from[i]! > 40) return -1;
-      const encoded = this.#severity(text, json.from[i]!, json.to[i]!);
+      if (json.kind[i] !== KIND_STRING) return -1;
+      const encoded = this.#severity!.encoded(text, json.from[i]!, json.to[i]!);
       if (!encoded) return -1;
       o = copyBytes(encoded, 0, encoded.length, mem, o);
     }
@@ -113,26 +138,5 @@ export class JsonTail {
     }
     putVarint(mem, at + 1, size);
     return o;
-  }
-
-  /** Fields 2 and 3 for the value text[from, to) of plain ASCII; undefined for others. */
-  #severity(text: Buffer, from: number, to: number): Buffer | undefined {
-    const known = this.#severities;
-    for (let n = 0; n < known.length; n++) {
-      const { raw, encoded } = known[n]!;
-      if (raw.length !== to - from) continue;
-      let i = 0;
-      while (i < raw.length && raw[i] === text[from + i]) i++;
-      if (i === raw.length) return encoded;
-    }
-    const value = text.toString('latin1', from, to);
-    for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 126) return undefined;
-    const { number, text: name } = this.#options.severity!.of(value);
-    const out: number[] = [];
-    if (number !== 0) out.push(0x10, number);
-    if (name !== '') out.push(0x1a, name.length);
-    const encoded = Buffer.concat([Buffer.from(out), Buffer.from(name, 'latin1')]);
-    if (known.length < MAX_SEVERITIES) known.push({ raw: Buffer.from(value, 'latin1'), encoded });
-    return encoded;
   }
 }

@@ -148,8 +148,10 @@ test('keys that come twice or are attributes already are left to the general way
 test('time and severity of the object are those of the record', () => {
   const tail = new JsonTail({
     parseInts: false,
-    time: { key: 'time', zuluOnly: false, fractionNeeded: false },
+    time: { key: 'time', layout: { type: 'gotime', layout: '2006-01-02T15:04:05.999Z07:00', location: '' } },
     severity: { key: 'level', of: (v) => ({ number: v === 'warn' ? 13 : 0, text: v }) },
+    removed: new Set(),
+    nowMs: () => 0,
   });
   const put = (body: string) => {
     const text = Buffer.from(`${body}\n`);

@@ -26,6 +26,8 @@ interface Node {
   readonly encoded: Buffer;
   /** Index of the value to be remembered, or -1. */
   readonly capture: number;
+  /** Read, but not written. */
+  readonly isHidden: boolean;
   readonly keys: ReadonlySet<string>;
   readonly children: Node[];
 }
@@ -47,14 +49,16 @@ export class JsonAttributes {
   readonly kind: number[];
 
   readonly #captures: readonly string[];
+  readonly #hidden: ReadonlySet<string>;
   readonly #parseInts: boolean;
   #root: Node[] = [];
   #nodes = 0;
   #taken: ReadonlySet<string> = new Set();
   readonly #nested = new ProtoWriter(1024);
 
-  constructor(captures: readonly string[], parseInts: boolean) {
+  constructor(captures: readonly string[], parseInts: boolean, hidden: ReadonlySet<string> = new Set()) {
     this.#captures = captures;
+    this.#hidden = hidden;
     this.#parseInts = parseInts;
     this.from = captures.map(() => 0);
     this.to = captures.map(() => 0);
@@ -94,6 +98,7 @@ export class JsonAttributes {
       p = skipSpace(src, p + 1, to);
       if (p >= to) return -1;
 
+      const before = o;
       const key = node.encoded;
       const c = src[p]!;
       if (c === QUOTE) {
@@ -122,7 +127,7 @@ export class JsonAttributes {
           out[o++] = size + 2;
           out[o++] = 0x0a;
           out[o++] = size;
-          o = w;
+          o = node.isHidden ? before : w;
           p = q + 1;
           siblings = node.children;
           parent = node;
@@ -197,6 +202,7 @@ export class JsonAttributes {
         } else return -1;
       }
 
+      if (node.isHidden) o = before;
       if (p > to) return -1;
       if (src[p] !== 44) p = skipSpace(src, p, to);
       const sep = src[p];
@@ -222,6 +228,7 @@ export class JsonAttributes {
       raw: Buffer.from(src.subarray(p, q + 1)),
       encoded: Buffer.concat([Buffer.from([0x0a, text.length]), text]),
       capture: this.#captures.indexOf(name),
+      isHidden: this.#hidden.has(name),
       keys: new Set([...(parent?.keys ?? []), name]),
       children: [],
     };

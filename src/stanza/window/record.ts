@@ -1,5 +1,5 @@
 /** Pieces of the fast paths: line ends, encoded attributes, and the bytes of a LogRecord. */
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { filtered } from '../../core/batch.ts';
 import type { Clock } from '../../core/clock.ts';
 import { putNanos, putSeconds } from '../../wire/nanos.ts';
@@ -61,6 +61,8 @@ export function observe(common: Buffer, observedMs: number): void {
 /** The bytes as they are when they are UTF-8, else with each ill-formed part replaced by U+FFFD. */
 export const wellFormed = (bytes: Buffer): Buffer =>
   isUtf8(bytes) ? bytes : Buffer.from(bytes.toString('utf8'), 'utf8');
+
+export const isAsciiText = (buf: Buffer, from: number, to: number): boolean => isAscii(buf.subarray(from, to));
 
 /** The line buf[lineStart, lineEnd), trimmed to [start, end), as the general way wants it. */
 export function tokenOf(
