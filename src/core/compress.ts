@@ -132,6 +132,23 @@ export class DecompressError extends Error {}
 /** The most memory that a frame of zstd may ask for beside its content: 32 MiB. */
 const ZSTD_WINDOW_LOG = 25;
 
+/** Threads unpack so many large bodies at a time: each holds what it has so far, and bombs come in numbers. */
+const MAX_UNPACKING = 2;
+let unpacking = 0;
+const waiting: (() => void)[] = [];
+
+async function inTurn(unpack: () => Promise<Buffer>): Promise<Buffer> {
+  if (unpacking >= MAX_UNPACKING) await new Promise<void>((resolve) => waiting.push(resolve));
+  else unpacking++;
+  try {
+    return await unpack();
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else unpacking--;
+  }
+}
+
 /** `deflate` means the zlib format, as it does in HTTP. */
 export async function decompress(encoding: string, data: Buffer, maxBytes: number): Promise<Buffer> {
   const options = { maxOutputLength: maxBytes, chunkSize: chunkSize(data) };
@@ -142,13 +159,13 @@ export async function decompress(encoding: string, data: Buffer, maxBytes: numbe
       case 'identity':
         return data;
       case 'gzip':
-        return large ? await gunzip(data, options) : zlib.gunzipSync(data, options);
+        return large ? await inTurn(() => gunzip(data, options)) : zlib.gunzipSync(data, options);
       case 'zlib':
       case 'deflate':
-        return large ? await inflate(data, options) : zlib.inflateSync(data, options);
+        return large ? await inTurn(() => inflate(data, options)) : zlib.inflateSync(data, options);
       case 'zstd': {
         const o = { ...options, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } };
-        return large ? await unzstd(data, o) : zlib.zstdDecompressSync(data, o);
+        return large ? await inTurn(() => unzstd(data, o)) : zlib.zstdDecompressSync(data, o);
       }
       case 'x-snappy-framed':
         return snappyFrames(data, maxBytes);
@@ -169,10 +186,11 @@ export async function decompress(encoding: string, data: Buffer, maxBytes: numbe
 
 const MAGIC = Buffer.from([0xff, 6, 0, 0, ...Buffer.from('sNaPpY')]);
 
-/** Snappy's framing format. Checksums are not looked at: TCP has its own, and the content is validated anyway. */
-function snappyFrames(data: Buffer, maxBytes: number): Buffer {
-  const out: Buffer[] = [];
-  let size = 0;
+/** The most that a chunk of framed snappy may hold. */
+const MAX_CHUNK_BYTES = 65_536;
+
+/** Walks the chunks that hold data. Checksums are not looked at: TCP has its own, and the content is validated anyway. */
+function eachFrame(data: Buffer, visit: (chunk: Buffer, isPacked: boolean) => void): void {
   for (let at = 0; at < data.length; ) {
     if (at + 4 > data.length) throw new SnappyError('snappy: corrupt input');
     const kind = data[at]!;
@@ -180,12 +198,25 @@ function snappyFrames(data: Buffer, maxBytes: number): Buffer {
     if (end > data.length) throw new SnappyError('snappy: corrupt input');
     if (kind === 0 || kind === 1) {
       if (end - at < 8) throw new SnappyError('snappy: corrupt input');
-      const chunk = data.subarray(at + 8, end);
-      size += kind === 0 ? snappySize(chunk).size : chunk.length;
-      if (size > maxBytes) throw new SnappyError('snappy: decoded stream is too large');
-      out.push(kind === 0 ? snappyDecode(chunk, maxBytes) : chunk);
+      visit(data.subarray(at + 8, end), kind === 0);
     } else if (kind < 0x80) throw new SnappyError('snappy: unsupported input');
     at = end;
   }
-  return Buffer.concat(out, size);
+}
+
+/** Snappy's framing format. The size is summed up first, so that a million small chunks are one buffer too. */
+function snappyFrames(data: Buffer, maxBytes: number): Buffer {
+  let size = 0;
+  eachFrame(data, (chunk, isPacked) => {
+    const own = isPacked ? snappySize(chunk).size : chunk.length;
+    if (own > MAX_CHUNK_BYTES) throw new SnappyError('snappy: corrupt input');
+    size += own;
+    if (size > maxBytes) throw new SnappyError('snappy: decoded stream is too large');
+  });
+  const out = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  eachFrame(data, (chunk, isPacked) => {
+    at += (isPacked ? snappyDecode(chunk, MAX_CHUNK_BYTES) : chunk).copy(out, at);
+  });
+  return out;
 }

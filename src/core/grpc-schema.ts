@@ -62,6 +62,11 @@ export const grpcServerShape = (endpoint: string) => ({
 });
 export type GrpcServerConfig = z.output<z.ZodObject<ReturnType<typeof grpcServerShape>>>;
 
+const DEFAULT_MAX_BYTES = 4 * 1024 * 1024;
+/** The largest message that a server takes. */
+export const maxMessageBytes = ({ max_recv_msg_size_mib: mib }: GrpcServerConfig): number =>
+  mib > 0 ? mib * 1024 * 1024 : DEFAULT_MAX_BYTES;
+
 /** Names that HTTP/2 or gRPC itself uses. */
 const RESERVED = /^(?:grpc-.*|te|connection|keep-alive|transfer-encoding|upgrade|host|content-type|content-length)$/;
 

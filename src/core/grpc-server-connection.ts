@@ -5,6 +5,8 @@ import type { GrpcServerConfig } from './grpc-schema.ts';
 /** gRPC's defaults. */
 const TIME_MS = 7_200_000;
 const TIMEOUT_MS = 20_000;
+/** For the client's preface and settings, as in gRPC for Go. */
+export const HANDSHAKE_MS = 120_000;
 const MAX_TIMER_MS = 2_000_000_000;
 const AGE_JITTER = 0.1;
 
@@ -31,6 +33,8 @@ export function superviseConnection(
   session.once('close', () => {
     for (const t of timers) clearTimeout(t);
   });
+  const arrived = later(HANDSHAKE_MS, () => session.destroy());
+  session.once('remoteSettings', arrived);
   keepAlive(session, config.time || TIME_MS, config.timeout || TIMEOUT_MS, later);
   if (config.max_connection_idle > 0) closeWhenIdle(session, config.max_connection_idle, later);
   if (config.max_connection_age > 0)

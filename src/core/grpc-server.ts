@@ -10,6 +10,7 @@ import http2, {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { type ArrivingBodies, ArrivingBody } from './arriving.ts';
 import type { ServerAuth } from './auth.ts';
 import { messageOf } from './errors.ts';
 import {
@@ -26,10 +27,11 @@ import {
   RESOURCE_EXHAUSTED,
   statusDetails,
   UNAUTHENTICATED,
+  UNAVAILABLE,
   UNIMPLEMENTED,
   unpack,
 } from './grpc.ts';
-import type { GrpcServerConfig } from './grpc-schema.ts';
+import { type GrpcServerConfig, maxMessageBytes } from './grpc-schema.ts';
 import { superviseConnection } from './grpc-server-connection.ts';
 import { listen } from './http-server.ts';
 import { serverTls } from './tls.ts';
@@ -51,9 +53,10 @@ export interface GrpcServerOptions {
   /** By path: `/package.Service/Method`. */
   readonly methods: ReadonlyMap<string, UnaryHandler>;
   readonly auth?: ServerAuth | undefined;
+  /** Bounds what all calls together may hold before they are whole. */
+  readonly arriving?: ArrivingBodies | undefined;
 }
 
-const DEFAULT_MAX_BYTES = 4 * 1024 * 1024;
 /** Much more than HTTP/2's 64 KiB, so that large messages do not wait for the round trip. */
 const STREAM_WINDOW_BYTES = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
@@ -124,7 +127,7 @@ function reloadTls(server: Http2SecureServer, tls: NonNullable<GrpcServerConfig[
 async function serve(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  { config, methods, auth }: GrpcServerOptions,
+  { config, methods, auth, arriving }: GrpcServerOptions,
 ): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   try {
@@ -139,10 +142,10 @@ async function serve(
     if (!handler) throw unknownMethod(headers[':path'] ?? '', methods);
     const metadata = metadataOf(headers);
     if (auth) await authenticated(auth, metadata);
-    const maxBytes = config.max_recv_msg_size_mib > 0 ? config.max_recv_msg_size_mib * 1024 * 1024 : DEFAULT_MAX_BYTES;
-    const message = await readMessage(stream, String(headers['grpc-encoding'] ?? ''), maxBytes);
+    const frame = await readFrame(stream, maxMessageBytes(config), arriving);
     // The sender went away, so there is nobody to answer, and the message may be cut off.
-    if (!message) return;
+    if (!frame) return;
+    const message = await messageOfFrame(frame, String(headers['grpc-encoding'] ?? ''), maxMessageBytes(config));
     answer(stream, await handler(message, metadata));
   } catch (e) {
     fail(stream, e instanceof GrpcError ? e : new GrpcError(INTERNAL, messageOf(e)));
@@ -195,51 +198,50 @@ function metadataOf(headers: IncomingHttpHeaders): Metadata {
   return map;
 }
 
-/** The one message of a unary call, unpacked. undefined: the call was cut off. */
-async function readMessage(stream: ServerHttp2Stream, encoding: string, maxBytes: number): Promise<Buffer | undefined> {
-  const framed = await readFrame(stream, maxBytes);
-  if (!framed) return undefined;
-  const message = framed.subarray(FRAME_HEAD_BYTES);
-  if (framed[0] === 0) return message;
-  if (framed[0] !== 1) throw new GrpcError(INTERNAL, `grpc: received unexpected payload format ${framed[0]}`);
+/** The message in the frame of a call, unpacked. */
+function messageOfFrame(frame: Buffer, encoding: string, maxBytes: number): Buffer | Promise<Buffer> {
+  const message = frame.subarray(FRAME_HEAD_BYTES);
+  if (frame[0] === 0) return message;
+  if (frame[0] !== 1) throw new GrpcError(INTERNAL, `grpc: received unexpected payload format ${frame[0]}`);
   return unpack(message, encoding, maxBytes);
 }
 
-function readFrame(stream: ServerHttp2Stream, maxBytes: number): Promise<Buffer | undefined> {
+/** The one frame of a unary call; undefined: the call was cut off. */
+function readFrame(
+  stream: ServerHttp2Stream,
+  maxBytes: number,
+  arriving: ArrivingBodies | undefined,
+): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
     /** Known as soon as the head is there. */
     let wanted = -1;
     const end = (settle: () => void) => {
       stream.off('data', onData);
-      chunks.length = 0;
+      body.close();
       settle();
     };
+    const refuse = (code: number, text: string) => end(() => reject(new GrpcError(code, text)));
+    const cut = () => refuse(UNAVAILABLE, 'too much data on its way from slow senders');
+    const body = arriving ? arriving.open(cut) : new ArrivingBody(cut, () => {});
     const onData = (chunk: Buffer) => {
-      chunks.push(chunk);
-      size += chunk.length;
+      body.add(chunk);
+      const size = body.sizeBytes;
       if (wanted < 0 && size >= FRAME_HEAD_BYTES) {
-        const head = chunks.length === 1 ? chunk : Buffer.concat(chunks);
-        const length = head.readUInt32BE(1);
-        if (length > maxBytes) {
-          const text = `grpc: received message larger than max (${length} vs. ${maxBytes})`;
-          end(() => reject(new GrpcError(RESOURCE_EXHAUSTED, text)));
-          return;
-        }
+        const length = body.head(FRAME_HEAD_BYTES).readUInt32BE(1);
+        if (length > maxBytes)
+          return refuse(RESOURCE_EXHAUSTED, `grpc: received message larger than max (${length} vs. ${maxBytes})`);
         wanted = FRAME_HEAD_BYTES + length;
       }
-      if (wanted >= 0 && size > wanted)
-        end(() => reject(new GrpcError(INTERNAL, 'grpc: received more than one message for a unary call')));
+      if (wanted >= 0 && size > wanted) refuse(INTERNAL, 'grpc: received more than one message for a unary call');
     };
     stream.on('data', onData);
     stream.once('end', () => {
-      const whole = wanted >= 0 && size === wanted;
-      // Also of one chunk a copy: chunks are views of what the socket read, which is much more than a small message.
-      const frame = Buffer.concat(chunks, size);
+      const size = body.sizeBytes;
+      const frame = body.finish();
       if (stream.aborted) end(() => resolve(undefined));
-      else if (whole) end(() => resolve(frame));
-      else end(() => reject(new GrpcError(INTERNAL, size === 0 ? 'EOF' : 'unexpected EOF')));
+      else if (size !== wanted) refuse(INTERNAL, size === 0 ? 'EOF' : 'unexpected EOF');
+      // Also of one chunk a copy: chunks are views of what the socket read, which is much more than a small message.
+      else end(() => resolve(Buffer.from(frame)));
     });
     stream.once('close', () => end(() => resolve(undefined)));
     if (stream.destroyed) end(() => resolve(undefined));

@@ -5,6 +5,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type https from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
+import { type ArrivingBodies, ArrivingBody } from './arriving.ts';
 import { ConfigError, messageOf } from './errors.ts';
 import type { HttpServerConfig } from './schema.ts';
 import { serverTls } from './tls.ts';
@@ -144,18 +145,26 @@ export async function startHttpServer(config: HttpServerConfig, handler: Handler
         res.end();
       });
   };
-  const server = config.tls
-    ? process.getBuiltinModule('node:https').createServer(serverTls(config.tls), onRequest)
-    : http.createServer(onRequest);
   // Without the limits of its own that Go leaves off, one slow sender could hold a connection for ever.
-  server.headersTimeout = config.read_header_timeout || 60_000;
-  server.requestTimeout = config.read_timeout || 300_000;
+  const headersTimeout = config.read_header_timeout || 60_000;
+  const requestTimeout = Math.max(config.read_timeout || 300_000, config.read_timeout ? 0 : headersTimeout);
+  // Node looks only so often; its 30 s would be long beside a limit of one.
+  const lookMs = Math.min(Math.max(Math.min(headersTimeout, requestTimeout) / 4, 25), 15_000);
+  const limits = { connectionsCheckingInterval: Math.ceil(lookMs) };
+  const server = config.tls
+    ? process.getBuiltinModule('node:https').createServer({ ...serverTls(config.tls), ...limits }, onRequest)
+    : http.createServer(limits, onRequest);
+  server.headersTimeout = Math.min(headersTimeout, requestTimeout);
+  server.requestTimeout = requestTimeout;
   server.keepAliveTimeout = idleMs;
   server.timeout = config.write_timeout;
-  server.on('clientError', (_e, socket) => {
+  server.on('clientError', (e: NodeJS.ErrnoException, socket) => {
+    const status = e.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
     if (socket.writable)
       socket.end(
-        'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request',
+        `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
+        // A sender that does not close its side would keep the connection.
+        () => socket.destroy(),
       );
     else socket.destroy();
   });
@@ -192,17 +201,34 @@ export async function startHttpServer(config: HttpServerConfig, handler: Handler
 }
 
 export class BodyTooLargeError extends Error {}
+/** The body was cut because all on their way together would have been too much; another try may succeed. */
+export class BodyCutError extends Error {}
 
 /** The whole body as one buffer, refused when it is longer than `maxBytes`. */
-export async function readBody(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const announced = Number(req.headers['content-length'] ?? 0);
-  if (announced > maxBytes) throw new BodyTooLargeError('http: request body too large');
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBytes) throw new BodyTooLargeError('http: request body too large');
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size);
+export function readBody(req: IncomingMessage, maxBytes: number, arriving?: ArrivingBodies): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void): void => {
+      req.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
+      body.close();
+      // What still comes may not stop the connection, nor end the process when it breaks.
+      req.on('error', () => {}).resume();
+      settle();
+    };
+    const tooLarge = (): void => end(() => reject(new BodyTooLargeError('http: request body too large')));
+    const cut = (): void => end(() => reject(new BodyCutError('too much data on its way from slow senders')));
+    const body = arriving ? arriving.open(cut) : new ArrivingBody(cut, () => {});
+    const onData = (chunk: Buffer): void => {
+      if (body.sizeBytes + chunk.length > maxBytes) tooLarge();
+      else body.add(chunk);
+    };
+    const onEnd = (): void => {
+      const whole = body.finish();
+      end(() => resolve(whole));
+    };
+    const onError = (e: Error): void => end(() => reject(e));
+    const onClose = (): void => end(() => reject(new Error('unexpected EOF')));
+    req.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+    if (Number(req.headers['content-length'] ?? 0) > maxBytes) tooLarge();
+    else if (req.destroyed) onClose();
+  });
 }

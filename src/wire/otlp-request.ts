@@ -4,7 +4,7 @@
  */
 import { ITEMS, type Message, RESOURCE_MESSAGE, SCOPE_MESSAGE, type SignalName } from './otlp-schema.ts';
 import { validateMessage } from './otlp-validate.ts';
-import { BYTES, decodeUtf8, encodeUtf8, ProtoError, ProtoReader, putVarint, varintSize } from './proto.ts';
+import { BYTES, decodeUtf8, encodeUtf8, ProtoError, ProtoReader, ProtoWriter, putVarint, varintSize } from './proto.ts';
 
 export interface Owner {
   readonly encoded: Uint8Array;
@@ -24,6 +24,13 @@ export interface DecodedGroup extends EnvelopeGroup {
   readonly count: number;
 }
 
+/**
+ * A group costs some hundred bytes of memory, and could be written in six: beyond so many, there may be one in 64 bytes
+ * of the request. Resources of real senders are longer.
+ */
+const FREE_GROUPS = 10_000;
+const BYTES_PER_GROUP = 64;
+
 const ITEM_TAG = 0x12;
 const NOTHING = new Uint8Array(0);
 
@@ -34,8 +41,14 @@ export function decodeRequest(signal: SignalName, body: Uint8Array): DecodedGrou
   while (r.next()) {
     if (r.field === 1) resourceItems(signal, message(r), groups);
     else r.skip();
+    boundGroups(groups.length, body.length);
   }
   return groups;
+}
+
+function boundGroups(count: number, sizeBytes: number): void {
+  if (count > FREE_GROUPS && count * BYTES_PER_GROUP > sizeBytes)
+    throw new ProtoError(`proto: ${count} resources and scopes in ${sizeBytes} bytes are too many`);
 }
 
 const expectBytes = (r: ProtoReader): void => {
@@ -47,12 +60,31 @@ function message(r: ProtoReader): ProtoReader {
   return r.message();
 }
 
+/** Nobody writes a message in more pieces. */
+const MAX_PIECES = 100;
+
 /** Several occurrences of one message field count as one message, so their bytes are put together. */
-function owner(what: Message, r: ProtoReader, before: Uint8Array): Uint8Array {
-  expectBytes(r);
-  const encoded = r.bytes();
-  validateMessage(what, encoded, 0, encoded.length);
-  return before.length === 0 ? encoded : Buffer.concat([before, encoded]);
+class Pieces {
+  readonly #what: Message;
+  #encoded: Uint8Array = NOTHING;
+  #count = 0;
+
+  constructor(what: Message) {
+    this.#what = what;
+  }
+
+  add(r: ProtoReader): void {
+    expectBytes(r);
+    const piece = r.bytes();
+    validateMessage(this.#what, piece, 0, piece.length);
+    if (piece.length === 0) return;
+    if (++this.#count > MAX_PIECES) throw new ProtoError(`proto: ${this.#what.name}: too many pieces`);
+    this.#encoded = this.#count === 1 ? piece : Buffer.concat([this.#encoded, piece]);
+  }
+
+  get encoded(): Uint8Array {
+    return this.#encoded;
+  }
 }
 
 function text(r: ProtoReader): string {
@@ -61,16 +93,18 @@ function text(r: ProtoReader): string {
 }
 
 function resourceItems(signal: SignalName, r: ProtoReader, into: DecodedGroup[]): void {
-  let encoded: Uint8Array = NOTHING;
+  const pieces = new Pieces(RESOURCE_MESSAGE);
   let schemaUrl = '';
   const scopes: ProtoReader[] = [];
   while (r.next()) {
-    if (r.field === 1) encoded = owner(RESOURCE_MESSAGE, r, encoded);
-    else if (r.field === 2) scopes.push(message(r));
-    else if (r.field === 3) schemaUrl = text(r);
+    if (r.field === 1) pieces.add(r);
+    else if (r.field === 2) {
+      scopes.push(message(r));
+      boundGroups(scopes.length, r.buf.length);
+    } else if (r.field === 3) schemaUrl = text(r);
     else r.skip();
   }
-  const resource: Owner = { encoded, schemaUrl };
+  const resource: Owner = { encoded: pieces.encoded, schemaUrl };
   for (const s of scopes) {
     const group = scopeItems(signal, resource, s);
     if (group.messages > 0) into.push(group);
@@ -78,14 +112,14 @@ function resourceItems(signal: SignalName, r: ProtoReader, into: DecodedGroup[])
 }
 
 function scopeItems(signal: SignalName, resource: Owner, r: ProtoReader): DecodedGroup {
-  let encoded: Uint8Array = NOTHING;
+  const owner = new Pieces(SCOPE_MESSAGE);
   let schemaUrl = '';
   let messages = 0;
   let points = 0;
   let start = -1;
   let end = -1;
   /** Used when the items do not stand together, or not in their shortest form. */
-  let pieces: Uint8Array[] | undefined;
+  let rewritten: ProtoWriter | undefined;
   const item = ITEMS[signal];
   for (let fieldStart = r.pos; r.next(); fieldStart = r.pos) {
     if (r.field === 2) {
@@ -98,31 +132,26 @@ function scopeItems(signal: SignalName, resource: Owner, r: ProtoReader): Decode
       r.pos = to;
       messages++;
       const plain = r.buf[fieldStart] === ITEM_TAG && from - fieldStart === 1 + varintSize(size);
-      if (pieces) pieces.push(itemBytes(r.buf, from, to));
+      if (rewritten) rewritten.bytes(2, r.buf.subarray(from, to));
       else if (start < 0 && plain) [start, end] = [fieldStart, to];
       else if (fieldStart === end && plain) end = to;
-      else pieces = [start < 0 ? NOTHING : r.buf.subarray(start, end), itemBytes(r.buf, from, to)];
-    } else if (r.field === 1) encoded = owner(SCOPE_MESSAGE, r, encoded);
+      else {
+        rewritten = new ProtoWriter();
+        if (start >= 0) rewritten.raw(r.buf.subarray(start, end));
+        rewritten.bytes(2, r.buf.subarray(from, to));
+      }
+    } else if (r.field === 1) owner.add(r);
     else if (r.field === 3) schemaUrl = text(r);
     else r.skip();
   }
-  const items = pieces ? Buffer.concat(pieces) : start < 0 ? NOTHING : r.buf.subarray(start, end);
+  const items = rewritten ? rewritten.buf.subarray(0, rewritten.pos) : start < 0 ? NOTHING : r.buf.subarray(start, end);
   return {
     resource,
-    scope: { encoded, schemaUrl },
+    scope: { encoded: owner.encoded, schemaUrl },
     items,
     messages,
     count: signal === 'metrics' ? points : messages,
   };
-}
-
-function itemBytes(buf: Uint8Array, from: number, to: number): Uint8Array {
-  const head = 1 + varintSize(to - from);
-  const out = new Uint8Array(head + to - from);
-  out[0] = ITEM_TAG;
-  putVarint(out, 1, to - from);
-  out.set(buf.subarray(from, to), head);
-  return out;
 }
 
 /** Bytes of a length-delimited field with a one-byte tag. */

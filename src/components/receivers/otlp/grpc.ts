@@ -1,14 +1,15 @@
 /** The OTLP/gRPC server: the Export methods of the signals that pipelines take. */
+import type { ArrivingBodies } from '../../../core/arriving.ts';
 import { serverAuth } from '../../../core/auth.ts';
 import type { Signal } from '../../../core/batch.ts';
 import type { Receiver, ReceiverContext } from '../../../core/component.ts';
 import { DeliveryError, messageOf } from '../../../core/errors.ts';
 import { GrpcError, INTERNAL, UNAVAILABLE } from '../../../core/grpc.ts';
 import { type GrpcServer, startGrpcServer, type UnaryHandler } from '../../../core/grpc-server.ts';
+import { receiverCounters } from '../../../core/receiver-telemetry.ts';
 import { ProtoError } from '../../../wire/proto.ts';
 import { batchFromRequest } from './decode.ts';
 import type { OtlpGrpcServerConfig } from './index.ts';
-import { receiverCounters } from '../../../core/receiver-telemetry.ts';
 import { EMPTY_PROTO } from './status.ts';
 
 const PATHS: Readonly<Record<Signal, string>> = {
@@ -21,10 +22,12 @@ export class OtlpGrpcReceiver implements Receiver {
   readonly #config: OtlpGrpcServerConfig;
   readonly #ctx: ReceiverContext;
   readonly #methods = new Map<string, UnaryHandler>();
+  readonly #arriving: ArrivingBodies;
   #server: GrpcServer | undefined;
 
-  constructor(config: OtlpGrpcServerConfig, ctx: ReceiverContext) {
+  constructor(config: OtlpGrpcServerConfig, ctx: ReceiverContext, arriving: ArrivingBodies) {
     this.#config = config;
+    this.#arriving = arriving;
     this.#ctx = ctx;
     for (const signal of ['traces', 'metrics', 'logs'] as const)
       if (ctx.outputs[signal]) this.#methods.set(PATHS[signal], this.#handler(signal));
@@ -33,7 +36,12 @@ export class OtlpGrpcReceiver implements Receiver {
   async start(): Promise<void> {
     const id = this.#config.auth?.authenticator;
     const auth = id === undefined ? undefined : serverAuth(this.#ctx.host, id);
-    this.#server = await startGrpcServer({ config: this.#config, methods: this.#methods, auth });
+    this.#server = await startGrpcServer({
+      config: this.#config,
+      methods: this.#methods,
+      auth,
+      arriving: this.#arriving,
+    });
     this.#ctx.log.info('Starting GRPC server', { endpoint: this.#server.address });
   }
 

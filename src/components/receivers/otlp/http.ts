@@ -3,12 +3,19 @@
  * answered when the pipeline has accepted it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ArrivingBodies } from '../../../core/arriving.ts';
 import { type ServerAuth, serverAuth } from '../../../core/auth.ts';
 import type { Batch, Consumer, Signal } from '../../../core/batch.ts';
 import type { Receiver, ReceiverContext } from '../../../core/component.ts';
 import { DECODABLE, DecompressError, decompress } from '../../../core/compress.ts';
 import { messageOf } from '../../../core/errors.ts';
-import { BodyTooLargeError, type HttpServer, readBody, startHttpServer } from '../../../core/http-server.ts';
+import {
+  BodyCutError,
+  BodyTooLargeError,
+  type HttpServer,
+  readBody,
+  startHttpServer,
+} from '../../../core/http-server.ts';
 import { type ReceiverCounters, receiverCounters } from '../../../core/receiver-telemetry.ts';
 import { OtlpJsonError, requestFromJson } from '../../../wire/otlp-json.ts';
 import { ProtoError } from '../../../wire/proto.ts';
@@ -22,6 +29,7 @@ import {
   type ContentType,
   INVALID_ARGUMENT,
   UNAUTHENTICATED,
+  UNAVAILABLE,
 } from './status.ts';
 
 interface Route {
@@ -34,11 +42,13 @@ export class OtlpHttpReceiver implements Receiver {
   readonly #config: OtlpHttpServerConfig;
   readonly #ctx: ReceiverContext;
   readonly #routes = new Map<string, Route>();
+  readonly #arriving: ArrivingBodies;
   #auth: ServerAuth | undefined;
   #server: HttpServer | undefined;
 
-  constructor(config: OtlpHttpServerConfig, ctx: ReceiverContext) {
+  constructor(config: OtlpHttpServerConfig, ctx: ReceiverContext, arriving: ArrivingBodies) {
     this.#config = config;
+    this.#arriving = arriving;
     this.#ctx = ctx;
     for (const signal of ['traces', 'metrics', 'logs'] as const) {
       const next = ctx.outputs[signal];
@@ -116,11 +126,16 @@ export class OtlpHttpReceiver implements Receiver {
       return undefined;
     }
     try {
-      const packed = await readBody(req, maxBytes);
+      const packed = await readBody(req, maxBytes, this.#arriving);
       const body = await decompress(encoding, packed, maxBytes);
       const request = type === 'application/json' ? requestFromJson(signal, body) : body;
       return batchFromRequest(signal, request, this.#config.include_metadata ? headerMap(req) : undefined);
     } catch (e) {
+      if (e instanceof BodyCutError) {
+        res.setHeader('Connection', 'close');
+        answerStatus(res, type, 503, UNAVAILABLE, e.message);
+        return undefined;
+      }
       const bad =
         e instanceof BodyTooLargeError ||
         e instanceof DecompressError ||

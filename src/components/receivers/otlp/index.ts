@@ -2,8 +2,8 @@
 import * as z from 'zod';
 import { defineReceiver } from '../../../core/component.ts';
 import { grpcServerShape } from '../../../core/grpc-schema.ts';
-import { httpServerShape, section } from '../../../core/schema.ts';
 import { RECEIVER_INSTRUMENTS } from '../../../core/receiver-telemetry.ts';
+import { httpServerShape, section } from '../../../core/schema.ts';
 
 const urlPath = (path: string) =>
   z

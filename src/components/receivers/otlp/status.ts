@@ -8,7 +8,7 @@ export type ContentType = 'application/json' | 'application/x-protobuf';
 export const INVALID_ARGUMENT = 3;
 export const UNAUTHENTICATED = 16;
 const INTERNAL = 13;
-const UNAVAILABLE = 14;
+export const UNAVAILABLE = 14;
 
 /** A response of any signal with an empty partial_success. */
 export const EMPTY_PROTO: Buffer = Buffer.from([0x0a, 0x00]);
