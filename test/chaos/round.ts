@@ -34,6 +34,8 @@ export interface RoundResult {
 /** What may be read but not settled when it is killed (default of `unsettled_window`), and so be sent again. */
 const UNSETTLED_WINDOW_BYTES = 16 * 1024 * 1024;
 const STOP_GRACE_MS = 20_000;
+/** Files of the life before that are not found are called lost after two seconds: the last account is to tell of them. */
+const LAST_LIFE_MS = 3_000;
 
 /** Runs the round in `dir` (made by the caller, kept by it for evidence when there are problems). */
 export async function runRound(plan: RoundPlan, collector: CollectorUnderTest, dir: string): Promise<RoundResult> {
@@ -53,6 +55,7 @@ export async function runRound(plan: RoundPlan, collector: CollectorUnderTest, d
   const problems: string[] = [];
 
   let running = start();
+  let startedLastMs = performance.now();
   const writer = startWriter({ ...plan, dir: paths.logs, rotateEveryMs: 100 });
   const stopMoods = followMoods(plan, destination);
   const stopConfirming = confirmLate(tally, (complete) => writer.confirm(complete));
@@ -72,6 +75,7 @@ export async function runRound(plan: RoundPlan, collector: CollectorUnderTest, d
       await sleep(d.downMs);
       destination.life++;
       running = start();
+      startedLastMs = performance.now();
     }
     await sleepUntil(startedAt + plan.durationMs);
     written = await writer.stop();
@@ -86,6 +90,7 @@ export async function runRound(plan: RoundPlan, collector: CollectorUnderTest, d
     caughtUpMs = (done() ? performance.now() : destination.lastDeliveryAtMs) - stoppedAt;
     // What is sent twice comes soon after.
     await sleep(300);
+    await sleepUntil(startedLastMs + (collector.hasLedger ? LAST_LIFE_MS : 0));
     if (!running.alive()) problems.push(await endedByItself(running, logOf(destination.life)));
     else {
       const ended = await stopCollector(running, STOP_GRACE_MS);

@@ -33,13 +33,14 @@ const file = (id: number, offset: number, more: Partial<KnownFile> = {}): KnownF
   skipping: false,
   packed: false,
   packedEndSize: -1,
+  replaced: false,
   ...more,
 });
 
 test('what is stored is read back', () => {
   const files = [
     file(1, 10),
-    file(2, 2 ** 40, { skipping: true }),
+    file(2, 2 ** 40, { skipping: true, replaced: true }),
     file(3, 77, { packed: true, packedEndSize: 33 }),
     file(4, 0, { packed: true }),
   ];

@@ -24,6 +24,8 @@ export interface KnownFile {
   readonly skipping: boolean;
   readonly packed: boolean;
   readonly packedEndSize: number;
+  /** Its content was truncated away: only a copy has it, whatever the inode holds by now. */
+  readonly replaced: boolean;
 }
 
 const OWN = {
@@ -36,6 +38,8 @@ const OWN = {
   id: 107,
   skipping: 108,
   packedEnd: 109,
+  unpacked: 110,
+  replaced: 111,
 };
 /** A stored number that is absent in a change: keep the fingerprint of the list. */
 type Change = Omit<KnownFile, 'fingerprint'> & { readonly fingerprint: Buffer | undefined };
@@ -60,7 +64,7 @@ function writeFile(w: ProtoWriter, f: Change): void {
   if (f.packed) {
     w.string(8, '.gz');
     int(OWN.packedEnd, f.packedEndSize + 1);
-    int(110, f.offset);
+    int(OWN.unpacked, f.offset);
   }
   if (f.identity) {
     int(OWN.device, f.identity.device);
@@ -72,6 +76,7 @@ function writeFile(w: ProtoWriter, f: Change): void {
   int(OWN.size, f.sizeBytes);
   int(OWN.id, f.id);
   int(OWN.skipping, f.skipping ? 1 : 0);
+  int(OWN.replaced, f.replaced ? 1 : 0);
 }
 
 function readFile(r: ProtoReader): Change {
@@ -92,6 +97,7 @@ function readFile(r: ProtoReader): Change {
     headerAttributes: '{}',
     skipping: false,
     packedEndSize: -1,
+    replaced: false,
   };
   while (r.next()) {
     switch (r.field) {
@@ -143,10 +149,13 @@ function readFile(r: ProtoReader): Change {
       case OWN.skipping:
         f.skipping = r.varint() !== 0;
         break;
+      case OWN.replaced:
+        f.replaced = r.varint() !== 0;
+        break;
       case OWN.packedEnd:
         f.packedEndSize = r.varint() - 1;
         break;
-      case 110:
+      case OWN.unpacked:
         unpacked = r.varint();
         break;
       default:
@@ -224,6 +233,7 @@ function decodeJson(text: string): KnownFile[] {
       skipping: false,
       packed,
       packedEndSize: packed ? (f.Offset ?? 0) : -1,
+      replaced: false,
     };
   });
 }

@@ -94,48 +94,70 @@ interface Found extends Candidate {
   readonly identity: FileIdentity;
 }
 
+/** Since when it is remembered; undefined: stored by the last run, and it is not decided yet whether it is lost. */
+interface Memory {
+  readonly sinceMs: number | undefined;
+  /** The file it was until it was closed; what was read of that may be under way still. */
+  readonly of: LogFile | undefined;
+}
+
 /** What is known of files that are not open: stored by the last run, or vanished a while ago. */
 export class KnownFiles {
-  readonly #files = new Map<KnownFile, number>();
+  readonly #files = new Map<KnownFile, Memory>();
+  readonly #forgotten: (file: KnownFile) => void;
+  #undecided = 0;
+
+  /** @param forgotten called for each that is known no more */
+  constructor(forgotten: (file: KnownFile) => void) {
+    this.#forgotten = forgotten;
+  }
 
   load(files: readonly KnownFile[]): void {
-    for (const f of files) this.#files.set(f, Number.POSITIVE_INFINITY);
+    for (const f of files) this.#files.set(f, { sinceMs: undefined, of: undefined });
+    this.#undecided = files.length;
   }
 
-  add(file: KnownFile, nowMs: number): void {
-    this.#files.set(file, nowMs);
-    if (this.#files.size > REMEMBER_FILES) this.#files.delete(this.#files.keys().next().value!);
+  add(file: KnownFile, of: LogFile, nowMs: number): void {
+    this.#files.set(file, { sinceMs: nowMs, of });
+    if (this.#files.size > REMEMBER_FILES) this.take(this.#files.keys().next().value!);
   }
 
-  all(): Iterable<KnownFile> {
-    return this.#files.keys();
+  /** What is to be stored: for bytes under way the file itself answers. */
+  *stored(): Generator<KnownFile> {
+    for (const [k, { of }] of this.#files) if (!of || of.isSettled) yield k;
   }
 
-  unmatched(): KnownFile[] {
-    return [...this.#files.keys()];
+  /** Some of the last run have not been found, nor given up. */
+  get hasUndecided(): boolean {
+    return this.#undecided > 0;
+  }
+
+  undecided(): KnownFile[] {
+    return [...this.#files].flatMap(([k, m]) => (m.sinceMs === undefined ? k : []));
   }
 
   take(file: KnownFile): void {
+    const memory = this.#files.get(file);
+    if (!memory) return;
+    if (memory.sinceMs === undefined) this.#undecided--;
     this.#files.delete(file);
+    this.#forgotten(file);
+  }
+
+  /** Not found, yet it may be: kept for a while as those that vanished. */
+  keep(file: KnownFile, nowMs: number): void {
+    this.#undecided--;
+    this.#files.set(file, { sinceMs: nowMs, of: undefined });
   }
 
   hasInode(inode: number): boolean {
-    for (const k of this.#files.keys()) if (k.identity?.inode === inode) return true;
+    for (const k of this.#files.keys()) if (k.identity?.inode === inode && !k.replaced) return true;
     return false;
   }
 
-  /** Nothing of it is left; bytes that were seen and not read are lost. */
-  lose(file: KnownFile, count: (bytes: number) => void): void {
-    if (this.#files.get(file) !== Number.POSITIVE_INFINITY) return;
-    this.#files.delete(file);
-    if (!file.packed && file.sizeBytes > file.offset) count(file.sizeBytes - file.offset);
-  }
-
   expire(nowMs: number): void {
-    for (const [f, since] of this.#files) {
-      if (since === Number.POSITIVE_INFINITY) this.#files.set(f, nowMs);
-      else if (nowMs - since > REMEMBER_MS) this.#files.delete(f);
-    }
+    for (const [f, { sinceMs }] of this.#files)
+      if (sinceMs !== undefined && nowMs - sinceMs > REMEMBER_MS) this.take(f);
   }
 
   headerOf(k: KnownFile): ReadonlyValueMap | undefined {
@@ -162,15 +184,16 @@ export class KnownFiles {
     for (const k of this.#files.keys()) {
       if (k.fingerprint.length === 0) {
         // It was empty, so there is nothing to go on with.
-        if (k.identity?.inode === c.identity.inode && k.offset === 0) this.#files.delete(k);
+        if (k.identity?.inode === c.identity.inode && k.offset === 0) this.take(k);
         continue;
       }
       const fingerprint =
         k.fingerprint.length > fingerprintSize ? k.fingerprint.subarray(0, fingerprintSize) : k.fingerprint;
       if (!startsWith(c.fingerprint, fingerprint)) continue;
       const full = fingerprint.length >= fingerprintSize;
+      const certain = full || k.tail.length > 0 || k.offset === 0;
       if (k.packed !== c.packed) {
-        if (c.packed && k.identity) best ??= k;
+        if (c.packed && k.identity && certain) best ??= k;
         continue;
       }
       if (!k.identity) {
@@ -178,7 +201,7 @@ export class KnownFiles {
         continue;
       }
       // The device may have another number after a restart of the machine.
-      const same = k.identity.inode === c.identity.inode;
+      const same = !k.replaced && k.identity.inode === c.identity.inode;
       if (same) {
         const another = k.identity.bornMs !== 0 && c.identity.bornMs !== 0 && k.identity.bornMs !== c.identity.bornMs;
         if (another && !full) continue;
@@ -188,11 +211,12 @@ export class KnownFiles {
       }
       // Its inode may be there with other content by now; had it the same, the match by inode would have taken it.
       if (c.size < k.offset || !tailMatches(c.fd, k.offset, k.tail)) continue;
-      if (c.path === k.path && !full) continue;
+      if (!certain || (c.path === k.path && !full)) continue;
       best ??= k;
     }
     if (!best) return undefined;
-    this.#files.delete(best);
+    const { of } = this.#files.get(best)!;
+    this.take(best);
     const asOriginal = best.packed === c.packed;
     return {
       isNew: best.offset === 0,
@@ -203,7 +227,7 @@ export class KnownFiles {
       headerAttributes: this.headerOf(best),
       skipping: best.skipping,
       packedEndSize: asOriginal && best.packedEndSize >= 0 ? best.packedEndSize : undefined,
-      continues: undefined,
+      continues: of?.isSettled === false ? of : undefined,
       original: undefined,
     };
   }
@@ -213,5 +237,6 @@ export class KnownFiles {
 export const isCopyOf = (f: LogFile, k: KnownFile): boolean =>
   f.fd >= 0 &&
   k.fingerprint.length > 0 &&
+  !(k.replaced && f.identity.inode === k.identity?.inode) &&
   startsWith(f.fingerprint, k.fingerprint) &&
   (f.packed || tailMatches(f.fd, k.offset, k.tail));

@@ -6,7 +6,7 @@ import { inodeKey, type LogFile, sameInode } from './file.ts';
 import { type Files, knownOf } from './files.ts';
 import type { FoundFile } from './finder.ts';
 import { EMPTY, identityOf, readFingerprint, readTail, tailMatches } from './identity.ts';
-import type { Opening } from './opening.ts';
+import { COPY_WAIT_MS, type Opening } from './opening.ts';
 import type { FileReader } from './reader.ts';
 import { findRotated } from './rotated.ts';
 
@@ -60,8 +60,11 @@ export class Fates {
       return;
     }
     // Written to while it was opened: without a beginning, no copy of it could be known.
-    if (f.fingerprint.length === 0 && f.offset === 0 && sizeBytes > 0 && f.fd >= 0 && !f.packed)
+    if (f.fingerprint.length === 0 && f.offset === 0 && sizeBytes > 0 && f.fd >= 0 && !f.packed) {
       f.fingerprint = readFingerprint(f.fd, this.#t.config.fingerprint_size, false);
+      f.fingerprintSaved = false;
+      this.#t.saver?.added();
+    }
     if (!f.packed && sizeBytes < f.offset) {
       this.shrunk(f, before);
       return;
@@ -158,7 +161,7 @@ export class Fates {
     f.original = undefined;
     f.sinceMs = this.#t.clock.monotonicMs();
     if (this.#t.byInode.get(inodeKey(f.identity)) === f) this.#t.byInode.delete(inodeKey(f.identity));
-    if (remember) this.#t.known.add(knownOf(f, f.offset, Buffer.from(f.tail)), f.sinceMs);
+    if (remember) this.#t.known.add(knownOf(f, f.offset, Buffer.from(f.tail), this.#t.nextId++), f, f.sinceMs);
     this.#d.close(f);
     if (f.isSettled) this.#t.drop(f);
   }
@@ -185,7 +188,12 @@ export class Fates {
   replace(f: LogFile, sizeBefore: number, offset: number): LogFile {
     this.#t.log.info('File was truncated', { path: f.path });
     f.unreadBytes = f.heir ? 0 : Math.max(0, sizeBefore - f.offset);
+    f.sizeBytes = Math.max(sizeBefore, f.offset);
+    f.replaced = true;
+    f.changed = true;
     const state = f.state;
+    // Before the fingerprint is taken: whatever has a size has a beginning, too.
+    const s = fstatSync(f.fd);
     const fresh = this.#t.create(f.path, f.identity, f.attributes, {
       offset,
       tail: offset > 0 ? readTail(f.fd, offset) : EMPTY,
@@ -209,7 +217,6 @@ export class Fates {
     this.#t.replaced.add(f);
     this.#t.byInode.set(inodeKey(fresh.identity), fresh);
     if (state !== 'draining') this.#t.byPath.set(fresh.path, fresh);
-    const s = fstatSync(fresh.fd);
     fresh.sizeBytes = s.size;
     fresh.modifiedMs = s.mtimeMs;
     fresh.activeUntilMs = f.sinceMs + ACTIVE_MS;
@@ -217,15 +224,21 @@ export class Fates {
     return fresh;
   }
 
-  /** Nobody will look for copies of truncated files any more. */
+  /** Nobody will look for copies of truncated files any more; of those stored a moment ago, the next run will. */
   stop(): void {
-    for (const f of this.#t.replaced) this.#loseUnread(f);
+    const now = this.#t.clock.monotonicMs();
+    for (const f of this.#t.replaced) if (!this.#t.saver || now - f.sinceMs >= COPY_WAIT_MS) this.#loseUnread(f);
   }
 
   #loseUnread(f: LogFile): void {
     const bytes = f.unreadBytes > 0 ? f.unreadBytes : f.state === 'draining' && !f.packed ? f.sizeBytes - f.offset : 0;
     f.unreadBytes = 0;
-    if (bytes > 0) this.#t.lose(f.ledger, f.path, bytes);
+    if (bytes <= 0) return;
+    this.#t.lose(f.ledger, f.path, bytes);
+    // Told, and not to be told again by the next run.
+    f.sizeBytes = f.offset;
+    f.changed = true;
+    this.#t.saver?.changed();
   }
 
   #deleteIfRead(f: LogFile): void {

@@ -97,6 +97,8 @@ export class LogFile implements Source {
   queued = false;
   /** Somebody tells when it is written to. */
   watched = false;
+  /** Its content was truncated away; the inode holds other content. */
+  replaced = false;
   /** Of replaced content: bytes that were not read when it was replaced. */
   unreadBytes = 0;
   /** The copy that goes on where it was left; no other copy may go on with the same bytes. */

@@ -31,7 +31,7 @@ export class Files {
   readonly replaced = new Set<LogFile>();
   /** Files for which there is no descriptor left, by path: what is known of them when they vanish. */
   readonly unopened = new Map<string, FoundFile>();
-  readonly known = new KnownFiles();
+  readonly known = new KnownFiles((k) => this.saver?.forgotten(k.id));
   /** To be read, in this order. */
   readonly queue: LogFile[] = [];
   saver: Saver | undefined;
@@ -121,16 +121,18 @@ export class Files {
       }
   }
 
-  /** What is to be stored; content that was replaced is not there to be read again. */
+  /**
+   * What is to be stored. Also of content that is gone: a copy may turn up after a restart, and what was under way is
+   * lost when none does. A plain copy that goes on with it answers for it; of a packed one nobody knows how long it is.
+   */
   *snapshot(): Generator<{ file: LogFile | undefined; known: KnownFile }> {
     for (const f of this.all) {
-      if (this.replaced.has(f)) continue;
-      if (f.state === 'waiting' || (f.state === 'gone' && f.links === 0)) continue;
+      if (f.state === 'waiting' || (f.heir && !f.heir.packed)) continue;
       const offset = f.settledOffset;
       const tail = offset === f.offset ? f.tail : f.fd >= 0 && !f.packed ? readTail(f.fd, offset) : EMPTY;
       yield { file: f, known: knownOf(f, offset, tail) };
     }
-    for (const known of this.known.all()) yield { file: undefined, known };
+    for (const known of this.known.stored()) yield { file: undefined, known };
   }
 
   logWarning(key: string, message: string, fields: LogFields): void {
@@ -143,9 +145,9 @@ export class Files {
   }
 }
 
-export function knownOf(f: LogFile, offset: number, tail: Buffer): KnownFile {
+export function knownOf(f: LogFile, offset: number, tail: Buffer, id = f.id): KnownFile {
   return {
-    id: f.id,
+    id,
     identity: f.identity,
     path: f.path,
     fingerprint: f.fingerprint,
@@ -158,5 +160,6 @@ export function knownOf(f: LogFile, offset: number, tail: Buffer): KnownFile {
     skipping: f.skipping && offset === f.offset,
     packed: f.packed,
     packedEndSize: f.packed && offset === f.offset ? f.packedEndSize : -1,
+    replaced: f.replaced,
   };
 }

@@ -13,7 +13,9 @@ import { EMPTY, identityOf, readFingerprint, readTail, startsWith, tailMatches }
 import { findRotated } from './rotated.ts';
 
 /** How long a file that looks like a copy waits for its original to be truncated. */
-const COPY_WAIT_MS = 2_000;
+export const COPY_WAIT_MS = 2_000;
+/** Missing files of the last run are searched for no more often. */
+const SEARCH_MS = 200;
 
 const FROM_ZERO: Start = {
   isNew: true,
@@ -34,6 +36,8 @@ export class Opening {
   readonly #shrunk: (f: LogFile, before: number) => void;
   /** New files are read from byte 0. */
   fromBeginning: boolean;
+  #nextSearchMs = 0;
+  #giveUpMs: number | undefined;
 
   constructor(files: Files, descriptors: Descriptors, shrunk: (f: LogFile, before: number) => void) {
     this.#t = files;
@@ -148,6 +152,7 @@ export class Opening {
   #inherit(f: LogFile): void {
     if (!f.continues) return;
     f.continues.heir = f;
+    if (!f.packed) this.#t.saver?.forgotten(f.continues.id);
     this.#t.program.inherit(f.continues, f);
     this.#t.copies.add(f);
   }
@@ -171,8 +176,8 @@ export class Opening {
   /** A file that waits: is it clear by now what it is? */
   judge(f: LogFile, now: number): void {
     if (f.fd < 0) return;
-    f.fingerprint = readFingerprint(f.fd, this.#t.config.fingerprint_size, f.packed);
     const size = fstatSync(f.fd).size;
+    f.fingerprint = readFingerprint(f.fd, this.#t.config.fingerprint_size, f.packed);
     const candidate = { fd: f.fd, path: f.path, fingerprint: f.fingerprint, size, packed: f.packed };
     const copy = this.#copyOf(candidate);
     const g = copy?.of;
@@ -224,10 +229,31 @@ export class Opening {
     return this.#t.config.compression === 'gzip' || (this.#t.config.compression === 'auto' && path.endsWith('.gz'));
   }
 
-  /** After a restart: tails of files that were renamed meanwhile, to names that the globs may not match. */
-  drainRotated(now: number): void {
-    for (const k of this.#t.known.unmatched()) {
-      if (!k.identity || k.path === '') continue;
+  /**
+   * After a restart, files of the last run that were not found. They may have been renamed to names that the globs do
+   * not match; and one that is renamed, copied or packed while a directory is read can be missing in what was read,
+   * under either name. So a file is lost only when it was not found for a while.
+   */
+  findMissing(now: number): void {
+    if (!this.#t.known.hasUndecided || now < this.#nextSearchMs) return;
+    this.#nextSearchMs = now + SEARCH_MS;
+    this.#giveUpMs ??= now + Math.max(COPY_WAIT_MS, 5 * this.#t.config.poll_interval);
+    this.#drainRotated(now);
+    if (now < this.#giveUpMs) return;
+    for (const k of this.#t.known.undecided()) {
+      if (!k.identity) {
+        this.#t.known.keep(k, now);
+        continue;
+      }
+      this.#t.known.take(k);
+      const bytes = k.packed ? 0 : k.sizeBytes - k.offset;
+      if (bytes > 0 && ![...this.#t.all].some((f) => isCopyOf(f, k))) this.#t.lose(this.#t.ledger, k.path, bytes);
+    }
+  }
+
+  #drainRotated(now: number): void {
+    for (const k of this.#t.known.undecided()) {
+      if (!k.identity || k.path === '' || k.replaced) continue;
       const { identity } = k;
       const path = findRotated(k.path, (s) => s.ino === identity.inode && s.size >= k.offset);
       if (path && this.#d.room()) {
@@ -264,8 +290,7 @@ export class Opening {
         f.links = s.nlink;
         this.#t.byInode.set(inodeKey(f.identity), f);
         this.#t.enqueue(f);
-      } else if (!path && ![...this.#t.all].some((f) => isCopyOf(f, k)))
-        this.#t.known.lose(k, (bytes) => this.#t.lose(this.#t.ledger, k.path, bytes));
+      }
     }
   }
 

@@ -312,6 +312,135 @@ scene('bytes deleted while nobody ran are lost and counted', async (d, start) =>
   assert.equal(second.ledger().lostBy.get('deleted before it was read')?.bytes, 33);
 });
 
+scene(
+  'after a restart, a file that the first look did not find is not lost when a later one does',
+  async (d, start) => {
+    const store = new MemoryStore();
+    const config = { include: [join(d, '*')], compression: 'auto' };
+    for (const name of ['a', 'b', 'c']) writeFileSync(join(d, `${name}.log`), lines(1, 300, name));
+    const first = await start(config, { store });
+    await first.until(() => first.lines.length === 900, 'records');
+    await first.until(() => first.ledger().inFlight.bytes === 0 && first.receiver.isStored, 'storing');
+    first.settle = false;
+    for (const name of ['a', 'b', 'c']) appendFileSync(join(d, `${name}.log`), lines(301, 310, name));
+    await first.until(() => first.lines.length === 930 && first.receiver.isStored, 'records under way');
+    first.abandon();
+    for (const name of ['a', 'b', 'c']) unlinkSync(join(d, `${name}.log`));
+    const second = await start(config, { store });
+    // In one life, and in the next one if this one ends too soon.
+    writeFileSync(join(d, 'a.log.1'), lines(1, 310, 'a'));
+    await second.until(() => second.lines.length === 10, 'the rest of the copy');
+    writeFileSync(join(d, 'b.tmp'), '');
+    renameSync(join(d, 'b.tmp'), join(d, 'b.log.1.gz'));
+    writeFileSync(join(d, 'b.log.1.gz'), gzipSync(lines(1, 310, 'b')));
+    await second.until(() => second.lines.length === 20, 'the rest of the packed file');
+    await second.stop();
+    writeFileSync(join(d, 'c.log.1.gz'), gzipSync(lines(1, 310, 'c')));
+    const third = await start(config, { store });
+    await third.until(() => third.lines.length === 10, 'the rest of the other one');
+    assert.deepEqual(
+      numbers(second),
+      [...range(301, 310), ...range(301, 310)].sort((a, b) => a - b),
+    );
+    assert.deepEqual(numbers(third), range(301, 310));
+    await third.stop();
+    const fourth = await start(config, { store });
+    appendFileSync(join(d, 'a.log.1'), lines(311, 311, 'a'));
+    await fourth.until(() => fourth.lines.length === 1, 'a new record');
+    for (const rig of [second, third, fourth]) assert.deepEqual(rig.ledger().lost, { records: 0, bytes: 0 });
+  },
+);
+
+scene('a loss is told once, not again after the next restart', async (d, start) => {
+  const store = new MemoryStore();
+  const a = join(d, 'a.log');
+  writeFileSync(a, lines(1, 3));
+  const first = await start({}, { store, start: (r) => (r.settle = false) });
+  await first.until(() => first.lines.length === 3 && first.receiver.isStored, 'records');
+  first.abandon();
+  unlinkSync(a);
+  const second = await start({}, { store });
+  await second.until(() => second.ledger().lost.bytes === 33 && second.receiver.isStored, 'loss');
+  second.abandon();
+  let behindMs = 0;
+  const clock = { ...SYSTEM_CLOCK, monotonicMs: () => performance.now() + behindMs };
+  const third = await start({}, { store, clock });
+  behindMs = 60_000;
+  writeFileSync(a, lines(4, 4));
+  await third.until(() => third.lines.length === 1, 'a record');
+  assert.equal(third.ledger().lost.bytes, 0);
+});
+
+scene(
+  'a renamed file that was closed while its records were under way is read again after a kill',
+  async (d, start) => {
+    const store = new MemoryStore();
+    const a = join(d, 'a.log');
+    writeFileSync(a, lines(1, 3));
+    let aheadMs = 0;
+    const clock = { ...SYSTEM_CLOCK, monotonicMs: () => performance.now() + aheadMs };
+    const first = await start({}, { store, clock, start: (r) => (r.settle = false) });
+    await first.until(() => first.lines.length === 3, 'records');
+    renameSync(a, `${a}.1`);
+    writeFileSync(a, '');
+    await first.until(() => first.receiver.tracks(a), 'the new file');
+    aheadMs = 120_000;
+    await first.until(() => first.receiver.openFiles === 1, 'the renamed file to be closed');
+    // Writes the whole list.
+    await first.stop();
+    const second = await start({}, { store });
+    await second.until(() => second.lines.length === 3, 'the same records again');
+    assert.deepEqual(numbers(second), [1, 2, 3]);
+  },
+);
+
+for (const end of ['kill', 'stop'] as const)
+  for (const copy of ['found', 'gone'] as const)
+    scene(`truncated, then a ${end}: the next run asks for a copy, which is ${copy}`, async (d, start) => {
+      const store = new MemoryStore();
+      const a = join(d, 'a.log');
+      writeFileSync(a, lines(1, 300));
+      const first = await start({}, { store });
+      await first.until(() => first.ledger().delivered.records === 300, 'records');
+      first.settle = false;
+      appendFileSync(a, lines(301, 310));
+      await first.until(() => first.lines.length === 310, 'records under way');
+      copyFileSync(a, join(d, 'copy'));
+      truncateSync(a, 0);
+      await first.until(() => first.logged.some((l) => l.message === 'File was truncated'), 'truncation to be seen');
+      appendFileSync(a, lines(311, 320));
+      await first.until(() => first.lines.length === 320 && first.receiver.isStored, 'new records');
+      if (end === 'stop') await first.stop();
+      else first.abandon();
+      if (copy === 'found') renameSync(join(d, 'copy'), join(d, 'copy.log'));
+      const second = await start({}, { store });
+      const expected = copy === 'found' ? range(301, 320) : range(311, 320);
+      await second.until(() => second.lines.length >= expected.length, 'what was under way');
+      if (copy === 'gone') await second.until(() => second.ledger().lost.bytes > 0, 'loss');
+      assert.deepEqual(numbers(second), expected);
+      assert.equal(second.ledger().lost.bytes, copy === 'found' ? 0 : lines(301, 310).length);
+      assert.equal(first.ledger().lost.bytes, 0);
+    });
+
+scene('what was under way of a deleted file when the process was killed is lost and counted', async (d, start) => {
+  const store = new MemoryStore();
+  const a = join(d, 'a.log');
+  writeFileSync(a, lines(1, 3));
+  let aheadMs = 0;
+  const clock = { ...SYSTEM_CLOCK, monotonicMs: () => performance.now() + aheadMs };
+  const first = await start({}, { store, clock, start: (r) => (r.settle = false) });
+  await first.until(() => first.lines.length === 3, 'records');
+  unlinkSync(a);
+  writeFileSync(a, '');
+  await first.until(() => first.receiver.tracks(a), 'the new file');
+  aheadMs = 120_000;
+  await first.until(() => first.receiver.openFiles === 1, 'the deleted file to be closed');
+  await first.stop();
+  const second = await start({}, { store });
+  await second.until(() => second.ledger().lost.bytes > 0, 'loss');
+  assert.equal(second.ledger().lost.bytes, 33);
+});
+
 scene('a packed rotated file goes on where the plain one was left', async (d, start) => {
   const store = new MemoryStore();
   const a = join(d, 'a.log');

@@ -217,6 +217,7 @@ export class FileLogReceiver implements Receiver {
     const now = this.#p.ctx.clock.monotonicMs();
     try {
       if (this.#firstScan || this.#finder.due || this.#files.unopened.size > 0) this.#reconcile(now);
+      this.#opening.findMissing(now);
       this.#lookAtFiles(now);
       this.#fates.expire(now);
       this.#p.program.tick();
@@ -269,7 +270,6 @@ export class FileLogReceiver implements Receiver {
     if (this.#firstScan) {
       this.#firstScan = false;
       this.#opening.fromBeginning = true;
-      this.#opening.drainRotated(now);
     }
     this.#byRealPath.clear();
     for (const f of found) {

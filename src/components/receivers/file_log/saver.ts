@@ -47,7 +47,9 @@ export class Saver {
 
   /** A file needs not be remembered any more. */
   forgotten(id: number): void {
-    this.#forgotten.add(id);
+    // What a former collector stored has no number.
+    if (id === 0) this.#all = true;
+    else this.#forgotten.add(id);
     this.#schedule(INTERVAL_MS);
   }
 
