@@ -75,6 +75,14 @@ function common(c: Common): SecureContextOptions {
   const cert = c.cert_pem || (c.cert_file && read('TLS cert', c.cert_file));
   const key = c.key_pem || (c.key_file && read('TLS key', c.key_file));
   if (!cert !== !key) throw new ConfigError('for auth via TLS, provide both certificate and key, or neither');
+  const options = tlsParameters(c);
+  return cert ? Object.assign(options, { cert, key }) : options;
+}
+
+/** Versions, ciphers and curves. */
+export function tlsParameters(
+  c: Pick<Common, 'min_version' | 'max_version' | 'cipher_suites' | 'curve_preferences'>,
+): SecureContextOptions {
   const ciphers = c.cipher_suites.map((name) => {
     const suite = SUITES[name];
     if (!suite) throw new ConfigError(`invalid TLS cipher suite: ${JSON.stringify(name)}`);
@@ -91,14 +99,13 @@ function common(c: Common): SecureContextOptions {
   const options: SecureContextOptions = { minVersion: version('min_version', c.min_version) ?? 'TLSv1.2' };
   const max = version('max_version', c.max_version);
   if (max) options.maxVersion = max;
-  if (cert) Object.assign(options, { cert, key });
   if (ciphers.length) options.ciphers = ciphers.join(':');
   if (curves.length) options.ecdhCurve = curves.join(':');
   return options;
 }
 
 /** Go takes the CAs of the system; a system without any falls back to the ones that come with Node. */
-function systemCas(): string[] {
+export function systemCas(): string[] {
   const system = process.getBuiltinModule('node:tls').getCACertificates('system');
   return system.length > 0 ? system : process.getBuiltinModule('node:tls').getCACertificates('bundled');
 }

@@ -56,7 +56,11 @@ export const gates: readonly Gate[] = [
   gate('receiver.hostmetrics.EmitV1SystemConventions', 'alpha', 'Process metrics: names of the new conventions'),
   gate('receiver.hostmetricsreceiver.UseLinuxMemAvailable', 'beta', 'Used memory is total less available'),
   gate('receiver.k8sobjects.useInformerObserver', 'alpha', 'Informers instead of plain watches'),
-  gate('receiver.kubeletstats.cpuUsageScrapeBased', 'beta', 'CPU usage is computed from two scrapes'),
+  gate(
+    'receiver.kubeletstats.cpuUsageScrapeBased',
+    'alpha',
+    'CPU usage is computed from two samples of the counter instead of taken from the kubelet',
+  ),
   gate('receiverhelper.newReceiverMetrics', 'alpha', 'Counts failed apart from refused'),
   gate('scraper.process.DontEmitV0SystemConventions', 'alpha', 'Process metrics: no names of the old conventions'),
   gate('scraper.process.EmitV1SystemConventions', 'alpha', 'Process metrics: names of the new conventions'),

@@ -1,0 +1,366 @@
+/**
+ * GET requests to the kubelet and the API server: kept connections, credentials and certificates as they are at that
+ * moment, bounded answers, and errors that say what to change.
+ */
+import http, { type Agent, type ClientRequest, type IncomingMessage } from 'node:http';
+import type { SecureContext } from 'node:tls';
+import { messageOf } from '../core/errors.ts';
+import { describeHttpError } from '../core/http-client-error.ts';
+import { systemCas } from '../core/tls.ts';
+import type { Access, TlsMaterial } from './access.ts';
+import { adviseOnTls, isTlsVerificationError, isUnknownAuthority } from './tls-advice.ts';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
+/** Of the text of a refusal, as far as it is read and told. */
+const MAX_REFUSAL_BYTES = 64 * 1024;
+const MAX_TOLD_CHARS = 1024;
+
+/** The server answered with another status than 200. */
+export class StatusError extends Error {
+  readonly status: number;
+  readonly body: string;
+  constructor(message: string, status: number, body: string) {
+    super(message);
+    this.name = 'StatusError';
+    this.status = status;
+    this.body = body;
+  }
+}
+
+export interface GetOptions {
+  readonly signal?: AbortSignal;
+  /** Until the whole answer is there; for `open` until its headers are. */
+  readonly timeoutMs?: number;
+  readonly maxBytes?: number;
+  readonly accept?: string;
+}
+
+export interface KubernetesClientOptions {
+  /** As messages name the server: `kubelet`, `API server`. */
+  readonly name: string;
+  /** What to add to the message of a refusal. */
+  readonly explain?: (status: number, body: string, path: string) => string | undefined;
+}
+
+interface Connections {
+  readonly material: TlsMaterial | undefined;
+  readonly withSystemCas: boolean;
+  readonly agent: Agent;
+}
+
+/** Aborts for the caller's signal or after a time, whichever is first; the reason is what describeHttpError knows. */
+class Deadline {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #outer: AbortSignal | undefined;
+  readonly #onAbort = () =>
+    this.#controller.abort(
+      (this.#outer?.reason as Error | undefined)?.name === 'TimeoutError' ? 'timeout' : 'canceled',
+    );
+
+  constructor(timeoutMs: number, outer: AbortSignal | undefined) {
+    this.#outer = outer;
+    this.#timer = timeoutMs > 0 ? setTimeout(() => this.#controller.abort('timeout'), timeoutMs) : undefined;
+    if (outer?.aborted) this.#onAbort();
+    outer?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+  /** From now on only the caller's signal counts. */
+  stopTimer(): void {
+    clearTimeout(this.#timer);
+  }
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#outer?.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+export class KubernetesClient {
+  readonly #access: Access;
+  readonly #options: KubernetesClientOptions;
+  #connections: Connections | undefined;
+  /** What was found out about a certificate that failed, by the error's text: probing takes connections. */
+  #advice: { readonly reason: string; readonly text: string } | undefined;
+
+  constructor(access: Access, options: KubernetesClientOptions) {
+    this.#access = access;
+    this.#options = options;
+  }
+
+  /** The whole body of an answer with status 200. */
+  async get(path: string, options: GetOptions = {}): Promise<Buffer> {
+    const url = this.#url(path);
+    const deadline = new Deadline(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, options.signal);
+    try {
+      const answer = await this.#send(url, path, options, deadline.signal);
+      return await readBody(answer, url, options.maxBytes ?? DEFAULT_MAX_BYTES, deadline.signal);
+    } catch (e) {
+      throw this.#described(e, url, deadline.signal);
+    } finally {
+      deadline.end();
+    }
+  }
+
+  async getJson(path: string, options: GetOptions = {}): Promise<unknown> {
+    return this.parse(path, await this.get(path, options));
+  }
+
+  /** `parse` is JSON.parse unless numbers need more care. */
+  parse(path: string, body: Buffer, parse: (text: string) => unknown = JSON.parse): unknown {
+    try {
+      return parse(body.toString());
+    } catch (e) {
+      const reason = body.length === 0 ? 'it is empty' : `${body.length} bytes, ${messageOf(e).slice(0, 200)}`;
+      throw new Error(`${this.#options.name} request GET ${this.#url(path).href}: the answer is not JSON: ${reason}`, {
+        cause: e,
+      });
+    }
+  }
+
+  /** An answer with status 200 whose body the caller reads or destroys; for streams without an end. */
+  async open(path: string, options: GetOptions = {}): Promise<IncomingMessage> {
+    const url = this.#url(path);
+    const deadline = new Deadline(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, options.signal);
+    try {
+      const answer = await this.#send(url, path, options, deadline.signal);
+      deadline.stopTimer();
+      const abort = () => answer.destroy(new Error(String(deadline.signal.reason)));
+      deadline.signal.addEventListener('abort', abort, { once: true });
+      answer.once('close', () => deadline.end());
+      return answer;
+    } catch (e) {
+      deadline.end();
+      throw this.#described(e, url, deadline.signal);
+    }
+  }
+
+  close(): void {
+    this.#connections?.agent.destroy();
+    this.#connections = undefined;
+  }
+
+  #url(path: string): URL {
+    return new URL(this.#access.url + path);
+  }
+
+  #described(error: unknown, url: URL, signal: AbortSignal): unknown {
+    if (error instanceof StatusError || error instanceof AnswerError || !(error instanceof Error)) return error;
+    const reason = describeHttpError(error, url, signal);
+    return new Error(`Get ${JSON.stringify(url.href)}: ${reason}${hintFor(reason)}`, { cause: error });
+  }
+
+  /** Sends until there is an answer: a kept connection may have been closed, and the CA may be one of the system's. */
+  async #send(url: URL, path: string, options: GetOptions, signal: AbortSignal): Promise<IncomingMessage> {
+    const headers = {
+      accept: options.accept ?? 'application/json',
+      'user-agent': 'sluice',
+      ...(await this.#access.headers()),
+    };
+    for (let withSystemCas = this.#connections?.withSystemCas ?? false, isRepeated = false; ; ) {
+      const progress: { request?: ClientRequest } = {};
+      try {
+        const answer = await exchange(
+          await this.#agent(url, withSystemCas),
+          this.#access,
+          url,
+          headers,
+          signal,
+          progress,
+        );
+        if (answer.statusCode !== 200) throw await this.#refusal(answer, url, path, signal);
+        this.#advice = undefined;
+        return answer;
+      } catch (e) {
+        if (signal.aborted || e instanceof StatusError) throw e;
+        const code = (e as NodeJS.ErrnoException).code ?? '';
+        if (!isRepeated && progress.request?.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')) {
+          isRepeated = true;
+          continue;
+        }
+        if (isUnknownAuthority(code) && this.#access.trustsSystem && !withSystemCas) {
+          withSystemCas = true;
+          continue;
+        }
+        if (url.protocol !== 'https:' || !isTlsVerificationError(code)) throw e;
+        const reason = describeHttpError(e, url, signal);
+        if (this.#advice?.reason !== reason)
+          this.#advice = { reason, text: await adviseOnTls(this.#access, url, code, this.#options.name, signal) };
+        // Go on with the CAs that were asked for, not with those of the system.
+        this.close();
+        throw new AnswerError(`Get ${JSON.stringify(url.href)}: ${reason}. ${this.#advice.text}`, { cause: e });
+      }
+    }
+  }
+
+  async #agent(url: URL, withSystemCas: boolean): Promise<Agent> {
+    const isSecure = url.protocol === 'https:';
+    const material = isSecure ? await this.#access.tls() : undefined;
+    const current = this.#connections;
+    if (current && current.material === material && current.withSystemCas === withSystemCas) return current.agent;
+    let agent: Agent;
+    if (!isSecure || !material) agent = new http.Agent({ keepAlive: true, scheduling: 'lifo' });
+    else {
+      let secureContext: SecureContext;
+      try {
+        secureContext = secureContextOf(this.#access, material, withSystemCas);
+      } catch (e) {
+        // Files of a pair change one after the other: the pair that worked stays until the next request.
+        if (current) return current.agent;
+        throw new AnswerError(`certificates for the ${this.#options.name}: ${messageOf(e)}`, { cause: e });
+      }
+      agent = new (process.getBuiltinModule('node:https').Agent)({
+        keepAlive: true,
+        scheduling: 'lifo',
+        secureContext,
+        ALPNProtocols: ['http/1.1'],
+      } as ConstructorParameters<typeof import('node:https').Agent>[0]);
+    }
+    this.#connections = { material, withSystemCas, agent };
+    if (current) retire(current.agent);
+    return agent;
+  }
+
+  async #refusal(answer: IncomingMessage, url: URL, path: string, signal: AbortSignal): Promise<StatusError> {
+    const status = answer.statusCode ?? 0;
+    const body = await readBody(answer, url, MAX_REFUSAL_BYTES, signal, true)
+      .then((b) => b.toString())
+      .catch(() => '');
+    const told = statusMessage(body) ?? body.trim();
+    const text = told.length > MAX_TOLD_CHARS ? `${told.slice(0, MAX_TOLD_CHARS)}…` : told;
+    const hint = this.#options.explain?.(status, told, path);
+    return new StatusError(
+      `${this.#options.name} request GET ${url.href} failed - "${status} ${http.STATUS_CODES[status] ?? ''}", ` +
+        `response: ${JSON.stringify(text)}${hint ? `. ${hint}` : ''}`,
+      status,
+      body,
+    );
+  }
+}
+
+/** Its message is complete. */
+class AnswerError extends Error {}
+
+/** `message` of a Status object, which the API server answers refusals with. */
+function statusMessage(body: string): string | undefined {
+  if (!body.startsWith('{')) return undefined;
+  try {
+    const { message } = JSON.parse(body) as { message?: unknown };
+    return typeof message === 'string' ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const hintFor = (reason: string): string =>
+  reason.includes('HTTP response to HTTPS client')
+    ? '. The port speaks plain HTTP: write http:// in front of the endpoint, or take the TLS port (10250 of a kubelet)'
+    : '';
+
+/** Connections in use go on; free ones are closed, and none becomes free again. */
+function retire(agent: Agent): void {
+  agent.maxFreeSockets = 0;
+  for (const sockets of Object.values(agent.freeSockets)) for (const s of sockets ?? []) s.destroy();
+}
+
+export function secureContextOf(access: Access, material: TlsMaterial, withSystemCas: boolean): SecureContext {
+  const tls = process.getBuiltinModule('node:tls');
+  const own = material.ca === undefined ? [] : [material.ca];
+  return tls.createSecureContext({
+    minVersion: 'TLSv1.2',
+    ...access.parameters,
+    // Who is not checked needs no CA, and loading those of the system costs 10 MB.
+    ...(access.isVerified ? { ca: own.length === 0 || withSystemCas ? [...own, ...systemCas()] : own } : {}),
+    ...(material.cert === undefined ? {} : { cert: material.cert }),
+    ...(material.key === undefined ? {} : { key: material.key }),
+  });
+}
+
+function exchange(
+  agent: Agent,
+  access: Access,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+  progress: { request?: ClientRequest },
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(new Error(String(signal.reason)));
+      return;
+    }
+    const isSecure = url.protocol === 'https:';
+    const request = isSecure
+      ? process.getBuiltinModule('node:https').request(url, {
+          agent,
+          headers,
+          rejectUnauthorized: access.isVerified,
+          ...identityOptions(access.serverName),
+        })
+      : http.request(url, { agent, headers });
+    progress.request = request;
+    const abort = () => request.destroy(new Error(String(signal.reason)));
+    signal.addEventListener('abort', abort, { once: true });
+    request.on('error', (e) => {
+      signal.removeEventListener('abort', abort);
+      reject(e);
+    });
+    request.on('response', (answer) => {
+      signal.removeEventListener('abort', abort);
+      resolve(answer);
+    });
+    request.end();
+  });
+}
+
+/** An address cannot be asked for in the handshake, but it can be expected in the certificate. */
+export function identityOptions(serverName: string | undefined) {
+  if (serverName === undefined) return {};
+  const isAddress = process.getBuiltinModule('node:net').isIP(serverName) !== 0;
+  const { checkServerIdentity } = process.getBuiltinModule('node:tls');
+  return {
+    ...(isAddress ? {} : { servername: serverName }),
+    checkServerIdentity: (_host: string, cert: import('node:tls').PeerCertificate) =>
+      checkServerIdentity(serverName, cert),
+  };
+}
+
+/** Rejects when there is more than `maxBytes`; with `isCut` the beginning is enough. */
+function readBody(
+  answer: IncomingMessage,
+  url: URL,
+  maxBytes: number,
+  signal: AbortSignal,
+  isCut = false,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const abort = () => answer.destroy(new Error(String(signal.reason)));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    const settle = (error: Error | undefined) => {
+      signal.removeEventListener('abort', abort);
+      if (error) reject(error);
+      else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    };
+    answer.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      settle(
+        isCut
+          ? undefined
+          : new AnswerError(`Get ${JSON.stringify(url.href)}: the answer is longer than ${maxBytes} bytes`),
+      );
+      answer.destroy();
+    });
+    answer.on('end', () => settle(undefined));
+    answer.on('error', (e: Error) => settle(e.message === 'aborted' ? new Error('unexpected EOF', { cause: e }) : e));
+    answer.on('close', () => settle(new Error('unexpected EOF')));
+  });
+}
