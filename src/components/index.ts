@@ -44,6 +44,12 @@ export const registry: readonly RegistryEntry[] = [
   entry('exporter', 'nop', [], () => import('./exporters/nop/index.ts')),
   entry('exporter', 'otlp_grpc', ['otlp'], () => import('./exporters/otlp_grpc/index.ts')),
   entry('exporter', 'otlp_http', ['otlphttp'], () => import('./exporters/otlp_http/index.ts')),
+  entry(
+    'exporter',
+    'prometheus_remote_write',
+    ['prometheusremotewrite'],
+    () => import('./exporters/prometheus_remote_write/index.ts'),
+  ),
   entry('connector', 'count', [], () => import('./connectors/count/index.ts')),
   entry('connector', 'forward', [], () => import('./connectors/forward/index.ts')),
   entry('extension', 'basicauth', [], () => import('./extensions/basicauth/index.ts')),

@@ -1,13 +1,16 @@
 /** Sends one batch to its end: prepare once, try and retry, count, log, and tell the batch's parts what became of them. */
-import { type Batch, DELIVERED, lost, type Part, settleBatch, splitParts } from './batch.ts';
+import { type Batch, DELIVERED, lost, type Outcome, type Part, settleBatch, splitParts } from './batch.ts';
 import type { Clock } from './clock.ts';
 import { DeliveryError, isPermanent, messageOf, permanent } from './errors.ts';
 import { type Logger, RateLimit } from './log.ts';
 import type { ExporterCounters } from './queue-telemetry.ts';
-import { type Attempt, InterruptedError, LOG_INTERVAL_MS, type Retry } from './retry.ts';
+import { type Attempt, InterruptedError, LOG_INTERVAL_MS, type LossRun, type Retry } from './retry.ts';
 
-/** Makes the request for a batch (encode, compress); the result is called once per attempt. */
-export type Prepare = (batch: Batch) => Attempt | Promise<Attempt>;
+/**
+ * Makes the request for a batch (encode, compress); the result is called once per attempt. `patient`: nobody gives up
+ * on it for retryable errors.
+ */
+export type Prepare = (batch: Batch, patient: boolean) => Attempt | Promise<Attempt>;
 
 export interface SenderOptions {
   readonly prepare: Prepare;
@@ -52,10 +55,35 @@ function settlePartly(batch: Batch, rejected: number): void {
   for (const p of refused) p.ack.settle(p.records, p.bytes, outcome);
 }
 
+/** Tells every part what became of its records; those in `losses` are lost, the others delivered. */
+function settleRuns(batch: Batch, losses: readonly LossRun[]): void {
+  let start = 0;
+  let next = 0;
+  for (const group of batch.groups) {
+    const end = start + group.count;
+    let left: readonly Part[] = group.parts;
+    let at = start;
+    const upTo = (position: number, outcome: Outcome) => {
+      const [head, tail] = splitParts(left, position - at);
+      for (const p of head) p.ack.settle(p.records, p.bytes, outcome);
+      left = tail;
+      at = position;
+    };
+    for (let run = losses[next]; run && run.from < end; run = losses[++next]) {
+      if (run.from > at) upTo(run.from, DELIVERED);
+      upTo(Math.min(run.from + run.count, end), lost(run.reason));
+      // The rest of the run is the next group's.
+      if (run.from + run.count > end) break;
+    }
+    upTo(Number.POSITIVE_INFINITY, DELIVERED);
+    start = end;
+  }
+}
+
 /** What cannot be encoded now cannot be encoded later either. */
-async function prepared(prepare: Prepare, batch: Batch): Promise<Attempt> {
+async function prepared(prepare: Prepare, batch: Batch, patient: boolean): Promise<Attempt> {
   try {
-    return await prepare(batch);
+    return await prepare(batch, patient);
   } catch (e) {
     throw e instanceof DeliveryError ? e : permanent(messageOf(e), { cause: e });
   }
@@ -82,8 +110,14 @@ export function createSender(options: SenderOptions): Sender {
     async send(batch, patient) {
       counters.inFlight(1);
       try {
-        const attempt = await prepared(options.prepare, batch);
-        const { rejected } = await options.retry(attempt, patient);
+        const attempt = await prepared(options.prepare, batch, patient);
+        const { rejected, losses, failed } = await options.retry(attempt, patient);
+        if (losses) {
+          counters.sent(batch.count - rejected);
+          if (failed) counters.sendFailed(failed);
+          settleRuns(batch, losses);
+          return;
+        }
         counters.sent(batch.count);
         if (rejected > 0) settlePartly(batch, rejected);
         else settleBatch(batch, DELIVERED);

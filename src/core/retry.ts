@@ -8,6 +8,19 @@ import { formatDuration, type RetryConfig } from './schema.ts';
 export interface Sent {
   /** Records that it did not keep (partial success); they are not sent again. */
   readonly rejected: number;
+  /**
+   * Which records were not kept, when the exporter knows: runs of positions in the batch, in order. They are not
+   * counted as sent; those that the destination did not take (`failed`) are counted as such.
+   */
+  readonly losses?: readonly LossRun[];
+  readonly failed?: number;
+}
+
+/** `count` records from position `from` on. */
+export interface LossRun {
+  readonly from: number;
+  readonly count: number;
+  readonly reason: string;
 }
 
 /** Sends one prepared request once. Throws a DeliveryError; errors of other kinds count as retryable. */

@@ -234,11 +234,15 @@ export function describeLabels(labels: readonly Label[]): string {
   return `${name}{${rest.join(', ')}}`;
 }
 
-/** Reads what encodeLabels wrote. */
+/** The labels of version 1 that stand in `encoded`, alone or in a series. */
 export function decodeLabels(encoded: Uint8Array): Label[] {
   const labels: Label[] = [];
   const r = new ProtoReader(encoded);
   while (r.next()) {
+    if (r.field !== 1 || r.wire !== BYTES) {
+      r.skip();
+      continue;
+    }
     const pair: [string, string] = ['', ''];
     const m = r.message();
     while (m.next()) {
@@ -249,4 +253,10 @@ export function decodeLabels(encoded: Uint8Array): Label[] {
     labels.push(pair);
   }
   return labels;
+}
+
+/** The labels of a whole version 1 series field. */
+export function labelsOfSeries(field: Uint8Array): Label[] {
+  const r = new ProtoReader(field);
+  return r.next() ? decodeLabels(r.bytes()) : [];
 }

@@ -3,11 +3,11 @@ import { mkdirSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ComponentContext, Extension } from '../../../core/component.ts';
 import { messageOf } from '../../../core/errors.ts';
+import type { Store } from '../../../core/sqlite-store.ts';
 import type { StorageClient, StorageExtension } from '../../../core/storage.ts';
 import { directoryProblem, fileName } from './directory.ts';
 import type { FileStorageConfig } from './index.ts';
 import { openStore } from './open.ts';
-import type { Store } from './store.ts';
 
 const MIB = 1 << 20;
 

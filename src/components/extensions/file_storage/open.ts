@@ -16,10 +16,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ComponentContext } from '../../../core/component.ts';
 import { messageOf } from '../../../core/errors.ts';
 import { formatDuration } from '../../../core/schema.ts';
+import {
+  BUSY,
+  CANNOT_OPEN,
+  CORRUPT,
+  FULL,
+  isCutShort,
+  NOT_A_DATABASE,
+  READ_ONLY,
+  Store,
+  sqliteCode,
+} from '../../../core/sqlite-store.ts';
 import type { StorageOp } from '../../../core/storage.ts';
 import { BboltError, bboltEntries, isBbolt } from './bbolt.ts';
 import type { FileStorageConfig } from './index.ts';
-import { BUSY, CANNOT_OPEN, CORRUPT, FULL, isCutShort, NOT_A_DATABASE, READ_ONLY, Store, sqliteCode } from './store.ts';
 
 const RETRY_MS = 50;
 /** Above this, opening does not read the whole file to verify it: a big queue must not delay the start. */

@@ -1,7 +1,7 @@
 /** Child process of the kill test: writes numbered values for ever and says which ones returned. */
 import { writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { Store } from '../store.ts';
+import { Store } from '../../../../core/sqlite-store.ts';
 
 const path = process.argv[2] ?? '';
 const store = new Store(path, new DatabaseSync(path), { fsync: false, maxSizeBytes: 0, onDamage() {} });

@@ -9,7 +9,7 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
-import { StorageFullError, type StorageOp } from '../../../core/storage.ts';
+import { StorageFullError, type StorageOp } from './storage.ts';
 
 /** SQLite's primary result codes that are told apart here. */
 export const BUSY = 5;

@@ -1,0 +1,102 @@
+/** Metrics by the bytes of their name, unit and description: what they are called in Prometheus is found out once. */
+import { decodeUtf8 } from '../../../wire/proto.ts';
+import type { MetricHeader, MetricInfo } from './metric-info.ts';
+import { hashBytes, sameBytes } from './series-cache.ts';
+
+/** More than any cluster has; beyond it the table begins anew. */
+const MAX_METRICS = 100_000;
+
+interface Known {
+  readonly hash: number;
+  readonly flags: number;
+  /** Name, unit and description behind each other. */
+  readonly key: DataView;
+  readonly nameLength: number;
+  readonly unitLength: number;
+  readonly info: MetricInfo;
+}
+
+export class MetricTable {
+  readonly #withHelp: boolean;
+  readonly #make: (header: MetricHeader) => MetricInfo;
+  #byHash = new Map<number, Known[]>();
+  #count = 0;
+  #ids = 0;
+  #last: Known | undefined;
+
+  constructor(withHelp: boolean, make: (header: MetricHeader) => MetricInfo) {
+    this.#withHelp = withHelp;
+    this.#make = make;
+  }
+
+  reset(): void {
+    this.#byHash = new Map();
+    this.#count = 0;
+    this.#last = undefined;
+  }
+
+  /** `flags`: kind in the lowest four bits, temporality in three, then whether it is monotonic. */
+  find(
+    b: Uint8Array,
+    view: DataView,
+    flags: number,
+    nameFrom: number,
+    nameTo: number,
+    unitFrom: number,
+    unitTo: number,
+    helpFrom: number,
+    helpTo: number,
+  ): MetricInfo {
+    if (!this.#withHelp) helpTo = helpFrom;
+    const nameLength = nameTo - nameFrom;
+    const unitLength = unitTo - unitFrom;
+    const helpLength = helpTo - helpFrom;
+    let hash = hashBytes(view, nameFrom, nameTo, flags);
+    if (unitLength > 0) hash = hashBytes(view, unitFrom, unitTo, hash);
+    if (helpLength > 0) hash = hashBytes(view, helpFrom, helpTo, hash);
+    const same = (k: Known): boolean =>
+      k.hash === hash &&
+      k.flags === flags &&
+      k.nameLength === nameLength &&
+      k.unitLength === unitLength &&
+      k.key.byteLength === nameLength + unitLength + helpLength &&
+      sameBytes(k.key, 0, view, nameFrom, nameLength) &&
+      sameBytes(k.key, nameLength, view, unitFrom, unitLength) &&
+      sameBytes(k.key, nameLength + unitLength, view, helpFrom, helpLength);
+    if (this.#last && same(this.#last)) return this.#last.info;
+    const bucket = this.#byHash.get(hash);
+    const known = bucket?.find(same);
+    if (known) {
+      this.#last = known;
+      return known.info;
+    }
+    const text = (from: number, to: number) => decodeUtf8(b.subarray(from, to));
+    const info = this.#make({
+      id: ++this.#ids,
+      kind: flags & 15,
+      temporality: (flags >> 4) & 7,
+      isMonotonic: (flags & 128) !== 0,
+      otelName: text(nameFrom, nameTo),
+      unit: text(unitFrom, unitTo),
+      help: text(helpFrom, helpTo),
+    });
+    const key = Buffer.concat([
+      b.subarray(nameFrom, nameTo),
+      b.subarray(unitFrom, unitTo),
+      b.subarray(helpFrom, helpTo),
+    ]);
+    if (++this.#count > MAX_METRICS) this.reset();
+    const made: Known = {
+      hash,
+      flags,
+      key: new DataView(key.buffer, key.byteOffset, key.length),
+      nameLength,
+      unitLength,
+      info,
+    };
+    if (bucket && this.#byHash.has(hash)) bucket.push(made);
+    else this.#byHash.set(hash, [made]);
+    this.#last = made;
+    return info;
+  }
+}

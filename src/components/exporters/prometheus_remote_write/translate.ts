@@ -1,0 +1,651 @@
+/**
+ * Metric messages → samples of series. Messages are walked as bytes: a point of a known stream costs a hash, a
+ * comparison and a few stores. Names and labels are made once per stream, histograms keep the series of their buckets.
+ */
+import type { Batch, Group } from '../../../core/batch.ts';
+import { readKeyValue, type ValueMap } from '../../../wire/otlp.ts';
+import {
+  type HistogramDataPoint,
+  readExponentialPoint,
+  readHistogramPoint,
+  readSummaryPoint,
+} from '../../../wire/otlp-metrics.ts';
+import { BYTES, FIXED32, FIXED64, ProtoError, ProtoReader, VARINT } from '../../../wire/proto.ts';
+import {
+  encodeHistogram,
+  encodeLabels,
+  type Label,
+  type MetricMetadata,
+  type NativeHistogram,
+  type Protocol,
+  STALE_HIGH,
+  STALE_LOW,
+  type WireExemplar,
+} from '../../../wire/remote-write.ts';
+import { CollisionWatch } from './collisions.ts';
+import type { DeltaTotals, Total } from './delta.ts';
+import { exemplarsOf } from './exemplars.ts';
+import { contextLabels, type LabelRules, plainDecimal, pointLabels, seriesLabels, targetInfoLabels } from './labels.ts';
+import { Losses } from './losses.ts';
+import {
+  type DropReason,
+  EXPONENTIAL,
+  GAUGE,
+  HISTOGRAM,
+  type MetricInfo,
+  metricInfo,
+  SUM,
+  SUMMARY,
+} from './metric-info.ts';
+import { MetricTable } from './metric-table.ts';
+import type { MetricNaming } from './naming.ts';
+import { fromExplicit, fromExponential } from './native-histogram.ts';
+import { NO_POINT, Samples } from './samples.ts';
+import { type Context, hashBytes, type ResourceInfo, type Series, SeriesCache, type Stream } from './series-cache.ts';
+import { Symbols } from './symbols.ts';
+
+export interface TranslatorOptions {
+  readonly protocol: Protocol;
+  readonly naming: MetricNaming;
+  readonly labels: LabelRules;
+  readonly targetInfo: boolean;
+  /** Descriptions and units are sent, so that metrics which differ in them are told apart. */
+  readonly metadata: boolean;
+  /** Explicit histograms: as native ones, as classic series, or as both. */
+  readonly nativeExplicit: boolean;
+  readonly classicExplicit: boolean;
+  /** Undefined: delta points are dropped. */
+  readonly delta: DeltaTotals | undefined;
+  readonly cacheBytes: number;
+  readonly onCollision: (series: Label[], streams: readonly [string, string]) => void;
+}
+
+const STALE_FLAG = 1;
+
+// The halves of a double.
+const doubles = new Float64Array(1);
+const words = new Int32Array(doubles.buffer);
+
+/** Where the walk stands: plain variables are what the compiler handles best. */
+let at = 0;
+
+function varint(b: Uint8Array, end: number): number {
+  let value = 0;
+  let scale = 1;
+  for (let i = 0; i < 10; i++) {
+    if (at >= end) throw new ProtoError('truncated varint');
+    const x = b[at++]!;
+    value += (x & 127) * scale;
+    if (x < 128) return value;
+    scale *= 128;
+  }
+  throw new ProtoError('varint too long');
+}
+
+/** The end of the length-delimited content at `at`, which moves to its beginning. */
+function contentEnd(b: Uint8Array, end: number): number {
+  let size = b[at]!;
+  if (size < 128) at++;
+  else size = varint(b, end);
+  if (size > end - at) throw new ProtoError('truncated field');
+  return at + size;
+}
+
+function skip(b: Uint8Array, end: number, tag: number): void {
+  const wire = tag & 7;
+  if (wire === VARINT) varint(b, end);
+  else if (wire === FIXED64) at += 8;
+  else if (wire === BYTES) at = contentEnd(b, end);
+  else if (wire === FIXED32) at += 4;
+  else throw new ProtoError(`wire type ${wire}`);
+  if (at > end) throw new ProtoError('truncated field');
+}
+
+/** Milliseconds of nanoseconds in two unsigned words; exact, which the sum of both as one double would not be. */
+const millis = (high: number, low: number): number => high * 4294 + Math.floor((high * 967_296 + low) / 1_000_000);
+
+const viewOf = (b: Uint8Array): DataView => new DataView(b.buffer, b.byteOffset, b.length);
+
+export class Translator {
+  readonly #o: TranslatorOptions;
+  readonly samples = new Samples();
+  readonly symbols = new Symbols();
+  readonly cache: SeriesCache;
+  readonly #metrics: MetricTable;
+  readonly #collisions: CollisionWatch;
+  #losses = new Losses();
+  #point = 0;
+  #resources: ResourceInfo[] = [];
+  #described: MetricMetadata[] = [];
+  #families = new Set<string>();
+  #lastHigh = -1;
+  #lastLow = -1;
+  #lastMs = 0;
+  // The point that is being read.
+  #timeMs = 0;
+  #timeHigh = 0;
+  #timeLow = 0;
+  #startMs = 0;
+  #attributesFrom = 0;
+  #attributesTo = 0;
+  #attributes: Uint8Array;
+  #attributesView: DataView;
+
+  constructor(options: TranslatorOptions) {
+    this.#o = options;
+    this.cache = new SeriesCache(options.cacheBytes);
+    this.#metrics = new MetricTable(options.metadata, (h) =>
+      metricInfo(h, options.naming, options.delta !== undefined),
+    );
+    this.#collisions = new CollisionWatch(options.protocol, this.symbols, options.onCollision);
+    this.#attributes = new Uint8Array(0);
+    this.#attributesView = viewOf(this.#attributes);
+  }
+
+  /** Fills `samples` from a batch; says which points did not come through. What it made before is gone. */
+  translate(batch: Batch): Losses {
+    if (this.cache.isFull) this.#forget();
+    this.#o.delta?.sweep();
+    this.samples.begin();
+    this.#losses = new Losses();
+    this.#point = 0;
+    this.#resources = [];
+    this.#described = [];
+    this.#families = new Set();
+    for (const g of batch.groups) this.#group(g);
+    for (const info of this.#resources) this.#targetInfo(info);
+    return this.#losses;
+  }
+
+  /** Metadata of the metrics that were met in the last batch. */
+  get described(): readonly MetricMetadata[] {
+    return this.#described;
+  }
+
+  get collisions(): number {
+    return this.#collisions.count;
+  }
+
+  #forget(): void {
+    this.cache.reset();
+    this.#metrics.reset();
+    this.symbols.reset();
+    this.#collisions.reset();
+  }
+
+  #group(g: Group): void {
+    const info = this.cache.resource(g.resource);
+    if (info.push !== this.samples.push) {
+      info.push = this.samples.push;
+      info.newestMs = 0;
+      this.#resources.push(info);
+    } else if (isRepeated(info, g)) {
+      this.#targetInfo(info);
+      info.newestMs = 0;
+    }
+    info.items = g.items;
+    const context = this.cache.context(info, g.scope, this.#contextLabels);
+    const bytes = g.items;
+    const view = viewOf(bytes);
+    const end = bytes.length;
+    const first = this.#point;
+    for (let pos = 0; pos < end; ) {
+      at = pos + 1;
+      const stop = contentEnd(bytes, end);
+      this.#metric(context, bytes, view, at, stop);
+      pos = stop;
+    }
+    // The batch's own count is what its parts go by.
+    if (this.#point !== first + g.count) {
+      if (this.#point < first + g.count) this.#drop('metric without data', first + g.count - this.#point);
+      this.#point = first + g.count;
+    }
+  }
+
+  readonly #contextLabels = (info: ResourceInfo, scope: Group['scope']) =>
+    contextLabels(info.resource, scope, this.#o.labels);
+
+  #drop(reason: DropReason, points: number): void {
+    this.#losses.add(this.#point, points, reason);
+    this.#point += points;
+  }
+
+  #metric(context: Context, b: Uint8Array, view: DataView, from: number, end: number): void {
+    let nameFrom = 0;
+    let nameTo = 0;
+    let helpFrom = 0;
+    let helpTo = 0;
+    let unitFrom = 0;
+    let unitTo = 0;
+    let kind = 0;
+    let dataFrom = 0;
+    let dataTo = 0;
+    at = from;
+    while (at < end) {
+      const tag = varint(b, end);
+      if ((tag & 7) !== BYTES) {
+        skip(b, end, tag);
+        continue;
+      }
+      const stop = contentEnd(b, end);
+      switch (tag >> 3) {
+        case 1:
+          nameFrom = at;
+          nameTo = stop;
+          break;
+        case 2:
+          helpFrom = at;
+          helpTo = stop;
+          break;
+        case 3:
+          unitFrom = at;
+          unitTo = stop;
+          break;
+        case GAUGE:
+        case SUM:
+        case HISTOGRAM:
+        case EXPONENTIAL:
+        case SUMMARY:
+          kind = tag >> 3;
+          dataFrom = at;
+          dataTo = stop;
+          break;
+      }
+      at = stop;
+    }
+    if (kind === 0) return;
+    let points = 0;
+    let temporality = 0;
+    let monotonic = false;
+    at = dataFrom;
+    while (at < dataTo) {
+      const tag = varint(b, dataTo);
+      if (tag === 0x0a) {
+        points++;
+        at = contentEnd(b, dataTo);
+      } else if (tag === 0x10) temporality = varint(b, dataTo);
+      else if (tag === 0x18) monotonic = varint(b, dataTo) !== 0;
+      else skip(b, dataTo, tag);
+    }
+    if (points === 0) return;
+    const flags = kind | (Math.min(temporality, 7) << 4) | (monotonic ? 128 : 0);
+    const metric = this.#metrics.find(b, view, flags, nameFrom, nameTo, unitFrom, unitTo, helpFrom, helpTo);
+    this.#points(context, metric, b, view, dataFrom, dataTo);
+  }
+
+  #points(context: Context, metric: MetricInfo, b: Uint8Array, view: DataView, from: number, end: number): void {
+    if (this.#o.metadata && !metric.dropped && metric.push !== this.samples.push) this.#describe(metric);
+    const attributeTag = metric.kind === HISTOGRAM ? 0x4a : metric.kind === EXPONENTIAL ? 0x0a : 0x3a;
+    let pos = from;
+    while (pos < end) {
+      at = pos;
+      const tag = varint(b, end);
+      if (tag !== 0x0a) {
+        skip(b, end, tag);
+        pos = at;
+        continue;
+      }
+      const stop = contentEnd(b, end);
+      const reason =
+        metric.kind === GAUGE || metric.kind === SUM
+          ? this.#number(context, metric, b, view, at, stop)
+          : this.#other(context, metric, b, view, at, stop, attributeTag);
+      if (reason === undefined) this.#point++;
+      else this.#drop(reason, 1);
+      pos = stop;
+    }
+  }
+
+  #describe(m: MetricInfo): void {
+    m.push = this.samples.push;
+    if (this.#families.has(m.name)) return;
+    this.#families.add(m.name);
+    this.#described.push({ type: m.type, family: m.name, help: m.help, unit: m.unitWord });
+  }
+
+  #setTime(context: Context, high: number, low: number): void {
+    if (high !== this.#lastHigh || low !== this.#lastLow) {
+      this.#lastHigh = high;
+      this.#lastLow = low;
+      this.#lastMs = millis(high, low);
+    }
+    this.#timeHigh = high;
+    this.#timeLow = low;
+    this.#timeMs = this.#lastMs;
+    if (this.#lastMs > context.info.newestMs) context.info.newestMs = this.#lastMs;
+  }
+
+  #number(
+    context: Context,
+    metric: MetricInfo,
+    b: Uint8Array,
+    view: DataView,
+    from: number,
+    end: number,
+  ): DropReason | undefined {
+    let timeHigh = 0;
+    let timeLow = 0;
+    let startAt = -1;
+    let low = 0;
+    let high = 0;
+    let isInteger = false;
+    let attributesFrom = end;
+    let attributesTo = end;
+    let scattered = false;
+    let hasExemplars = false;
+    let flags = 0;
+    at = from;
+    while (at < end) {
+      const tagAt = at;
+      const tag = varint(b, end);
+      switch (tag) {
+        case 0x11:
+          startAt = at;
+          at += 8;
+          break;
+        case 0x19:
+          timeLow = view.getUint32(at, true);
+          timeHigh = view.getUint32(at + 4, true);
+          at += 8;
+          break;
+        case 0x21:
+        case 0x31:
+          low = view.getInt32(at, true);
+          high = view.getInt32(at + 4, true);
+          isInteger = tag === 0x31;
+          at += 8;
+          break;
+        case 0x3a:
+          if (attributesFrom === end) attributesFrom = tagAt;
+          else if (attributesTo !== tagAt) scattered = true;
+          at = contentEnd(b, end);
+          attributesTo = at;
+          break;
+        case 0x40:
+          flags = varint(b, end);
+          break;
+        default:
+          if (tag === 0x2a) hasExemplars = true;
+          skip(b, end, tag);
+      }
+    }
+    this.#setTime(context, timeHigh, timeLow);
+    if (metric.dropped) return metric.dropped;
+    if (scattered) this.#gather(b, from, end, 0x3a);
+    else this.#setAttributes(b, view, attributesFrom, attributesTo);
+    const stream = this.#stream(context, metric);
+    const series = stream.series ?? this.#seriesOf(stream);
+    if (!series) return 'invalid label name';
+    if (isInteger) {
+      doubles[0] = high * 0x1_0000_0000 + (low >>> 0);
+      low = words[0]!;
+      high = words[1]!;
+    }
+    this.#startMs = startAt >= 0 ? millis(view.getUint32(startAt + 4, true), view.getUint32(startAt, true)) : 0;
+    if ((flags & STALE_FLAG) !== 0) {
+      low = STALE_LOW;
+      high = STALE_HIGH;
+    } else if (metric.isDelta) {
+      const total = this.#total(series);
+      if (typeof total === 'string') return total;
+      words[0] = low;
+      words[1] = high;
+      total.value += doubles[0]!;
+      this.#startMs = total.startMs;
+      doubles[0] = total.value;
+      low = words[0]!;
+      high = words[1]!;
+    }
+    this.#append(stream, series, low, high);
+    if (hasExemplars && metric.kind === SUM && metric.isMonotonic)
+      (series.exemplars ??= []).push(...exemplarsOf(b, from, end, 5));
+    return undefined;
+  }
+
+  #append(stream: Stream, series: Series, low: number, high: number): void {
+    if (series.owner !== stream.identity) this.#collisions.look(series, stream, series.push === this.samples.push);
+    this.samples.append(series, low, high, this.#timeMs, this.#startMs, this.#point);
+  }
+
+  #appendNumber(stream: Stream, series: Series, value: number, stale: boolean): void {
+    if (stale) {
+      this.#append(stream, series, STALE_LOW, STALE_HIGH);
+      return;
+    }
+    doubles[0] = value;
+    this.#append(stream, series, words[0]!, words[1]!);
+  }
+
+  #total(series: Series): Total | DropReason {
+    const key = series.slab.bytes.toString('latin1', series.at, series.at + series.length);
+    return this.#o.delta!.at(key, this.#timeHigh, this.#timeLow, this.#startMs);
+  }
+
+  #setAttributes(b: Uint8Array, view: DataView, from: number, to: number): void {
+    this.#attributes = b;
+    this.#attributesView = view;
+    this.#attributesFrom = from;
+    this.#attributesTo = to;
+  }
+
+  /** Attributes that do not stand together are put together. */
+  #gather(b: Uint8Array, from: number, end: number, wanted: number): void {
+    const pieces: Uint8Array[] = [];
+    at = from;
+    while (at < end) {
+      const tagAt = at;
+      const tag = varint(b, end);
+      skip(b, end, tag);
+      if (tag === wanted) pieces.push(b.subarray(tagAt, at));
+    }
+    const all = Buffer.concat(pieces);
+    this.#setAttributes(all, viewOf(all), 0, all.length);
+  }
+
+  #stream(context: Context, metric: MetricInfo): Stream {
+    const from = this.#attributesFrom;
+    const to = this.#attributesTo;
+    const hash = hashBytes(this.#attributesView, from, to, Math.imul(context.id, 0x9e3779b1) ^ (metric.id << 7));
+    return (
+      this.cache.findStream(hash, context, metric, this.#attributesView, from, to) ??
+      this.cache.addStream(hash, context, metric, this.#attributes, from, to)
+    );
+  }
+
+  /** Labels of the point that is being read, without a name; undefined when they cannot be told. */
+  #labels(stream: Stream): Map<string, string> | undefined {
+    const attributes: ValueMap = new Map();
+    const r = new ProtoReader(this.#attributes, this.#attributesFrom, this.#attributesTo);
+    while (r.next()) {
+      if (r.wire === BYTES) readKeyValue(r.message(), attributes);
+      else r.skip();
+    }
+    const labels = pointLabels(attributes, stream.context.labels, this.#o.labels);
+    if (!labels) stream.isBad = true;
+    return labels;
+  }
+
+  #encoded(labels: readonly Label[]): Uint8Array {
+    if (this.#o.protocol === 1) return encodeLabels(labels);
+    const out = Buffer.allocUnsafe(labels.length * 8);
+    let p = 0;
+    for (const [k, v] of labels) {
+      p = out.writeInt32LE(this.symbols.id(k), p);
+      p = out.writeInt32LE(this.symbols.id(v), p);
+    }
+    return out;
+  }
+
+  #series(labels: readonly Label[], metric: MetricInfo | undefined): Series {
+    return this.cache.seriesOf(this.#encoded(labels), metric);
+  }
+
+  /** The series of the metric's own name. */
+  #seriesOf(stream: Stream): Series | undefined {
+    if (stream.isBad) return undefined;
+    const labels = this.#labels(stream);
+    if (labels) stream.series = this.#series(seriesLabels(labels, stream.metric.name), stream.metric);
+    return stream.series;
+  }
+
+  #other(
+    context: Context,
+    metric: MetricInfo,
+    b: Uint8Array,
+    view: DataView,
+    from: number,
+    end: number,
+    attributeTag: number,
+  ): DropReason | undefined {
+    let timeHigh = 0;
+    let timeLow = 0;
+    let attributesFrom = end;
+    let attributesTo = end;
+    let scattered = false;
+    this.#startMs = 0;
+    at = from;
+    while (at < end) {
+      const tagAt = at;
+      const tag = varint(b, end);
+      if (tag === 0x19) {
+        timeLow = view.getUint32(at, true);
+        timeHigh = view.getUint32(at + 4, true);
+        at += 8;
+      } else if (tag === 0x11) {
+        this.#startMs = millis(view.getUint32(at + 4, true), view.getUint32(at, true));
+        at += 8;
+      } else if (tag === attributeTag) {
+        if (attributesFrom === end) attributesFrom = tagAt;
+        else if (attributesTo !== tagAt) scattered = true;
+        at = contentEnd(b, end);
+        attributesTo = at;
+      } else skip(b, end, tag);
+    }
+    this.#setTime(context, timeHigh, timeLow);
+    if (metric.dropped) return metric.dropped;
+    if (scattered) this.#gather(b, from, end, attributeTag);
+    else this.#setAttributes(b, view, attributesFrom, attributesTo);
+    const stream = this.#stream(context, metric);
+    if (!stream.spread && !stream.series && (stream.isBad || !this.#labels(stream))) return 'invalid label name';
+    const point = new ProtoReader(b, from, end);
+    if (metric.kind === SUMMARY) return this.#summary(stream, point);
+    if (metric.kind === EXPONENTIAL) {
+      const native = fromExponential(readExponentialPoint(point), this.#o.protocol);
+      if (typeof native === 'string') return native;
+      this.#native(stream, native, exemplarsOf(b, from, end, 11));
+      return undefined;
+    }
+    return this.#histogram(stream, readHistogramPoint(point), b, from, end);
+  }
+
+  #native(stream: Stream, h: NativeHistogram, exemplars: readonly WireExemplar[]): void {
+    const series = stream.series ?? this.#seriesOf(stream);
+    if (!series) return;
+    if (series.owner !== stream.identity) this.#collisions.look(series, stream, series.push === this.samples.push);
+    this.samples.touch(series);
+    (series.histograms ??= []).push({
+      timeMs: h.timeMs,
+      bytes: encodeHistogram(h, this.#o.protocol),
+      point: this.#point,
+    });
+    if (exemplars.length > 0) (series.exemplars ??= []).push(...exemplars);
+  }
+
+  /** The series of _sum, _count and of each bound or quantile. */
+  #spread(stream: Stream, label: 'le' | 'quantile', bounds: readonly number[]): NonNullable<Stream['spread']> {
+    const known = stream.spread;
+    const key = new Float64Array(bounds);
+    const bytes = new Uint8Array(key.buffer);
+    if (known && Buffer.compare(known.bounds, bytes) === 0) return known;
+    const labels = this.#labels(stream) ?? new Map<string, string>();
+    const { metric } = stream;
+    const each = label === 'le' ? `${metric.name}_bucket` : metric.name;
+    const one = (text: string) => this.#series(seriesLabels(labels, each, [label, text]), metric);
+    stream.spread = {
+      sum: known?.sum ?? this.#series(seriesLabels(labels, `${metric.name}_sum`), metric),
+      count: known?.count ?? this.#series(seriesLabels(labels, `${metric.name}_count`), metric),
+      bounds: bytes,
+      each: bounds.map((v) => one(plainDecimal(v))),
+      infinity: label === 'le' ? (known?.infinity ?? one('+Inf')) : undefined,
+    };
+    return stream.spread;
+  }
+
+  #summary(stream: Stream, r: ProtoReader): undefined {
+    const p = readSummaryPoint(r);
+    const stale = (p.flags & STALE_FLAG) !== 0;
+    const spread = this.#spread(
+      stream,
+      'quantile',
+      p.quantiles.map((q) => q.quantile),
+    );
+    this.#appendNumber(stream, spread.sum, p.sum, stale);
+    this.#appendNumber(stream, spread.count, Number(p.count), stale);
+    for (const [i, q] of p.quantiles.entries()) this.#appendNumber(stream, spread.each[i]!, q.value, stale);
+  }
+
+  #histogram(stream: Stream, p: HistogramDataPoint, b: Uint8Array, from: number, end: number): DropReason | undefined {
+    const stale = (p.flags & STALE_FLAG) !== 0;
+    const counts = p.bucketCounts.map(Number);
+    let sum = p.sum;
+    let count = Number(p.count);
+    // A bound of +Inf would be the same series as the last bucket.
+    const bounds = p.explicitBounds.slice(0, counts.length).filter((v) => v !== Number.POSITIVE_INFINITY);
+    const exemplars = p.exemplars.length > 0 ? exemplarsOf(b, from, end, 8) : [];
+    const isDelta = stream.metric.isDelta && !stale;
+    if (this.#o.nativeExplicit && !isDelta) this.#native(stream, fromExplicit(p), exemplars);
+    if (!this.#o.classicExplicit && !isDelta) return undefined;
+    const spread = this.#spread(stream, 'le', bounds);
+    if (isDelta) {
+      const total = this.#total(spread.count);
+      if (typeof total === 'string') return total;
+      const key = bounds.join();
+      if (total.bounds !== key || total.counts.length !== counts.length)
+        Object.assign(total, { bounds: key, counts: counts.map(() => 0), value: 0, count: 0, startMs: this.#startMs });
+      for (const [i, n] of counts.entries()) counts[i] = total.counts[i]! += n;
+      total.value += sum ?? 0;
+      count = total.count += count;
+      if (sum !== undefined) sum = total.value;
+      this.#startMs = total.startMs;
+    }
+    if (sum !== undefined) this.#appendNumber(stream, spread.sum, sum, stale);
+    this.#appendNumber(stream, spread.count, count, stale);
+    let below = 0;
+    for (const [i, s] of spread.each.entries()) {
+      below += counts[i]!;
+      this.#appendNumber(stream, s, below, stale);
+    }
+    this.#appendNumber(stream, spread.infinity!, count, stale);
+    for (const e of exemplars) {
+      const i = bounds.findIndex((v) => e.value <= v);
+      const series = i < 0 ? spread.infinity! : spread.each[i]!;
+      (series.exemplars ??= []).push(e);
+    }
+    return undefined;
+  }
+
+  #targetInfo(info: ResourceInfo): void {
+    if (!this.#o.targetInfo || info.newestMs === 0) return;
+    if (info.targetInfo === undefined) {
+      const { namespace } = this.#o.naming;
+      const name = namespace === '' ? 'target_info' : `${namespace}_target_info`;
+      const [context] = info.contexts.values();
+      const labels = targetInfoLabels(info.resource, name, context!.labels, this.#o.labels);
+      info.targetInfo = labels ? this.#series(labels, undefined) : null;
+    }
+    if (info.targetInfo === null) return;
+    doubles[0] = 1;
+    this.samples.append(info.targetInfo, words[0]!, words[1]!, info.newestMs, 0, NO_POINT);
+  }
+}
+
+/**
+ * A sender may give one resource twice in a request; upstream tells of it as often. Groups of one resource stand close
+ * together in the request that they are views of; between repeated ones stands the resource itself.
+ */
+function isRepeated(info: ResourceInfo, g: Group): boolean {
+  const before = info.items!;
+  if (before.buffer !== g.items.buffer) return false;
+  const gap = g.items.byteOffset - (before.byteOffset + before.length);
+  return gap >= info.resource.encoded.length + g.scope.encoded.length && gap > 0;
+}
