@@ -1,110 +1,20 @@
 /** OTLP/JSON and the request envelope against an independent protobuf implementation, over generated messages. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import protobuf from 'protobufjs';
 import { OtlpJsonError, requestFromJson, requestToJson } from './otlp-json.ts';
 import { decodeRequest, encodeRequest } from './otlp-request.ts';
-import { type Field, type Message, REQUESTS, type SignalName } from './otlp-schema.ts';
 import { ProtoError } from './proto.ts';
-
-const { root } = protobuf.parse(readFileSync(new URL('./testdata/otlp.proto', import.meta.url), 'utf8'), {
-  keepCase: true,
-});
-const oracle: Record<SignalName, protobuf.Type> = {
-  logs: root.lookupType('LogsRequest'),
-  metrics: root.lookupType('MetricsRequest'),
-  traces: root.lookupType('TracesRequest'),
-};
-const SIGNALS: readonly SignalName[] = ['logs', 'metrics', 'traces'];
-
-type Json = Record<string, unknown>;
-const hex = (n: number) => fc.uint8Array({ minLength: n, maxLength: n }).map((b) => Buffer.from(b).toString('hex'));
-const number = fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => (Object.is(n, -0) ? 0 : n));
-/** Never a default: the oracle leaves those out. */
-const scalar = (f: Field): fc.Arbitrary<unknown> =>
-  anyScalar(f).filter((v) => v !== 0 && v !== '0' && v !== '' && v !== false);
-const anyScalar = (f: Field): fc.Arbitrary<unknown> => {
-  switch (f.type) {
-    case 'string':
-      return fc.string({ unit: 'grapheme' });
-    case 'bytes':
-      return fc.uint8Array().map((b) => Buffer.from(b).toString('base64'));
-    case 'id16':
-      return hex(16);
-    case 'id8':
-      return hex(8);
-    case 'bool':
-      return fc.boolean();
-    case 'double':
-      return number;
-    case 'int64':
-    case 'sfixed64':
-      return fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String);
-    case 'uint64':
-    case 'fixed64':
-      return fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String);
-    case 'uint32':
-    case 'fixed32':
-      return fc.nat(0xffffffff);
-    case 'enum':
-      return fc.nat(2);
-    default:
-      return fc.integer();
-  }
-};
-
-/** Members of which a message may have one: those of the oneofs. */
-const ONEOFS = [
-  ['stringValue', 'boolValue', 'intValue', 'doubleValue', 'arrayValue', 'kvlistValue', 'bytesValue'],
-  ['asInt', 'asDouble'],
-  ['gauge', 'sum', 'histogram', 'exponentialHistogram', 'summary'],
-];
-
-const json = (m: Message, depth: number): fc.Arbitrary<Json> => {
-  const fields = m.fields.filter((f) => depth < 11 || !f.message || f.message.name === 'AnyValue');
-  if (depth >= 13) return fc.constant({});
-  const members = Object.fromEntries(
-    fields.map((f) => {
-      const one = f.message ? json(f.message, depth + 1) : scalar(f);
-      return [f.name, f.repeated ? fc.array(one, { minLength: 1, maxLength: 2 }) : one];
-    }),
-  );
-  return fc
-    .tuple(
-      fc.record(members, { requiredKeys: depth < 3 ? Object.keys(members) : [], noNullPrototype: true }),
-      fc.nat(6),
-    )
-    .map(([o, pick]) => {
-      for (const names of ONEOFS) {
-        if (names.includes('sum') && m.name !== 'Metric') continue;
-        const have = names.filter((n) => n in o);
-        for (const n of have) if (n !== have[pick % have.length]) delete (o as Json)[n];
-      }
-      return o as Json;
-    });
-};
-
-/** A generated message as protobufjs wants it: ids in base64 too. */
-const forOracle = (v: unknown, key = ''): unknown =>
-  Array.isArray(v)
-    ? v.map((x) => forOracle(x, key))
-    : typeof v === 'object' && v !== null
-      ? Object.fromEntries(Object.entries(v).map(([k, x]) => [k, forOracle(x, k)]))
-      : /^(traceId|spanId|parentSpanId)$/.test(key)
-        ? Buffer.from(v as string, 'hex').toString('base64')
-        : v;
+import { flat, forOracle, type Json, readByOracle, requestJson, SIGNALS, writtenByOracle } from './testing.ts';
 
 for (const signal of SIGNALS) {
   test(`JSON of ${signal} becomes the protobuf that another implementation reads, and comes back`, () => {
     fc.assert(
-      fc.property(json(REQUESTS[signal], 0), (message) => {
+      fc.property(requestJson(signal), (message) => {
         const bytes = requestFromJson(signal, JSON.stringify(message));
-        const read = oracle[signal].toObject(oracle[signal].decode(bytes), { longs: String, bytes: String });
-        assert.deepEqual(JSON.parse(JSON.stringify(read)), forOracle(message));
+        assert.deepEqual(readByOracle(signal, bytes), forOracle(message));
         assert.deepEqual(JSON.parse(requestToJson(signal, bytes)), message);
-        const theirs = oracle[signal].encode(oracle[signal].fromObject(forOracle(message) as Json)).finish();
+        const theirs = writtenByOracle(signal, message);
         assert.deepEqual(JSON.parse(requestToJson(signal, theirs)), message);
       }),
       { numRuns: 60 },
@@ -113,32 +23,12 @@ for (const signal of SIGNALS) {
 
   test(`a request of ${signal} survives decoding to groups and encoding again, and is counted`, () => {
     fc.assert(
-      fc.property(json(REQUESTS[signal], 0), (message) => {
-        const bytes = oracle[signal].encode(oracle[signal].fromObject(forOracle(message) as Json)).finish();
+      fc.property(requestJson(signal), (message) => {
+        const bytes = writtenByOracle(signal, message);
         const groups = decodeRequest(signal, bytes);
-        const again = oracle[signal].toObject(oracle[signal].decode(encodeRequest(groups)), {
-          longs: String,
-          bytes: String,
-        }) as Json;
-        const [resources, scopes, items] = {
-          logs: ['resourceLogs', 'scopeLogs', 'logRecords'],
-          metrics: ['resourceMetrics', 'scopeMetrics', 'metrics'],
-          traces: ['resourceSpans', 'scopeSpans', 'spans'],
-        }[signal] as [string, string, string];
-        const flat = (request: Json) =>
-          ((request[resources] ?? []) as Json[]).flatMap((r) =>
-            ((r[scopes] ?? []) as Json[]).flatMap((s) =>
-              ((s[items] ?? []) as Json[]).map((item) => [
-                r.resource ?? {},
-                r.schemaUrl || '',
-                s.scope ?? {},
-                s.schemaUrl || '',
-                item,
-              ]),
-            ),
-          );
-        const sent = flat(forOracle(message) as Json);
-        assert.deepEqual(flat(JSON.parse(JSON.stringify(again))), sent);
+        const again = readByOracle(signal, encodeRequest(groups));
+        const sent = flat(signal, forOracle(message) as Json);
+        assert.deepEqual(flat(signal, again), sent);
         assert.equal(
           groups.reduce((n, g) => n + g.messages, 0),
           sent.length,
@@ -165,7 +55,7 @@ for (const signal of SIGNALS) {
   test(`broken bytes of ${signal} are refused or read, and never anything else`, () => {
     fc.assert(
       fc.property(
-        json(REQUESTS[signal], 0),
+        requestJson(signal),
         fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }),
         fc.nat(),
         (message, edits, cut) => {
