@@ -8,7 +8,9 @@ export function countCpus(host: Host): number {
   let count = 0;
   while (line.next()) {
     if (!line.take('cpu')) break;
-    if (line.number() >= 0) count++;
+    // The first line, `cpu  1 2 …`, is the sum of all.
+    const digit = (line.pos < line.end ? line.buf[line.pos]! : 0) - 48;
+    if (digit >= 0 && digit <= 9) count++;
   }
   return count;
 }

@@ -62,6 +62,9 @@ function modeOf(m: MountLine): Mount['mode'] {
 /** A directory mounted a second time. What btrfs mounts is always a subvolume, which is none. */
 const isBind = (m: MountLine): boolean => m.root !== '/' && !m.superOptions.includes(`subvol=${m.root}`);
 
+/** Types whose server or daemon may be gone. */
+const REMOTE = /^(nfs|cifs|smb|fuse|ceph|glusterfs|9p|afs|lustre|beegfs|gpfs|gfs2|ocfs2)/;
+
 /** Tried in turn; only the last answers for an error. */
 const FILES = ['1/mountinfo', '1/mounts', 'self/mountinfo', 'self/mounts'] as const;
 
@@ -76,7 +79,7 @@ export class MountTable {
     this.#isVirtualIncluded = isVirtualIncluded;
   }
 
-  /** Every mount point and device once. The list is made anew only when the table has changed. */
+  /** Every mount point and device once, those that may hang last. The list is made anew only when the table has changed. */
   read(tell: (problem: string) => void): readonly Mount[] {
     const { path, bytes } = this.#file();
     if (bytes.equals(this.#bytes)) return this.#mounts;
@@ -103,7 +106,9 @@ export class MountTable {
       if (!found.has(key)) found.set(key, { device, mountPoint: m.mountPoint, type: m.type, mode: modeOf(m) });
     }
     this.#bytes = copy;
-    return (this.#mounts = [...found.values()]);
+    return (this.#mounts = [...found.values()].sort(
+      (a, b) => Number(REMOTE.test(a.type)) - Number(REMOTE.test(b.type)),
+    ));
   }
 
   #file(): { path: string; bytes: Buffer } {

@@ -21,13 +21,17 @@ export type Answer =
   /** Asked before, and still without an answer: nothing was asked now. */
   | { readonly isWaiting: true };
 
-/** Node has four threads for everything; other work needs some. */
+/** Node has four threads for everything; other work needs some. The last place is for paths that answered before. */
 const MAX_WAITING = 2;
+const MAX_WAITING_KNOWN = 3;
+/** Paths that are remembered as answering. */
+const MAX_KNOWN = 10_000;
 
 export class PatientStatfs {
   readonly #statfs: Statfs;
   readonly #timeoutMs: number;
   readonly #waiting = new Set<string>();
+  readonly #known = new Set<string>();
 
   constructor(timeoutMs: number, statfs: Statfs = nodeStatfs) {
     this.#timeoutMs = timeoutMs;
@@ -36,7 +40,7 @@ export class PatientStatfs {
 
   async ask(path: string): Promise<Answer> {
     if (this.#waiting.has(path)) return { isWaiting: true };
-    if (this.#waiting.size >= MAX_WAITING)
+    if (this.#waiting.size >= (this.#known.has(path) ? MAX_WAITING_KNOWN : MAX_WAITING))
       return { error: `not asked while ${MAX_WAITING} other file systems do not answer` };
     const { promise: late, resolve } = Promise.withResolvers<Answer>();
     const seconds = this.#timeoutMs / 1000;
@@ -44,7 +48,11 @@ export class PatientStatfs {
     timer.unref();
     this.#waiting.add(path);
     const answer = this.#statfs(path).then(
-      (sizes): Answer => ({ sizes }),
+      (sizes): Answer => {
+        if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+        this.#known.add(path);
+        return { sizes };
+      },
       (error: { errno?: number }): Answer => ({
         error: error.errno === undefined ? String(error) : getSystemErrorMessage(error.errno),
       }),
