@@ -1,6 +1,8 @@
 /** The server behind health_check. It reflects that pipelines run, not whether destinations take data. */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type ServerAuth, serverAuth } from '../../../core/auth.ts';
 import type { ComponentContext, Extension } from '../../../core/component.ts';
+import { messageOf } from '../../../core/errors.ts';
 import { type HttpServer, startHttpServer } from '../../../core/http-server.ts';
 import { formatDuration } from '../../../core/schema.ts';
 import type { HealthCheckConfig } from './index.ts';
@@ -11,6 +13,7 @@ const NEVER = '0001-01-01T00:00:00Z';
 export class HealthCheck implements Extension {
   readonly #config: HealthCheckConfig;
   readonly #ctx: ComponentContext;
+  #auth: ServerAuth | undefined;
   #server: HttpServer | undefined;
   /** When the pipelines became ready. */
   #upSince: { readonly iso: string; readonly monotonicMs: number } | undefined;
@@ -29,7 +32,9 @@ export class HealthCheck implements Extension {
     this.#ctx.log.info('Starting health_check extension', {
       config: { endpoint: this.#config.endpoint, path: this.#config.path },
     });
-    this.#server = await startHttpServer(this.#config, (req, res) => this.#answer(req.url ?? '/', res));
+    const id = this.#config.auth?.authenticator;
+    if (id !== undefined) this.#auth = serverAuth(this.#ctx.host, id);
+    this.#server = await startHttpServer(this.#config, (req, res) => this.#handle(req, res));
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
@@ -43,6 +48,18 @@ export class HealthCheck implements Extension {
       ? { iso: new Date(clock.nowMs()).toISOString(), monotonicMs: clock.monotonicMs() }
       : undefined;
     this.#ctx.log.info('Health Check state change', { status: isReady ? 'ready' : 'unavailable' });
+  }
+
+  async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    if (this.#auth) {
+      try {
+        await this.#auth.authenticate(new Map(Object.entries(req.headersDistinct).map(([k, v]) => [k, v ?? []])));
+      } catch (e) {
+        res.writeHead(401, { 'content-type': 'text/plain; charset=utf-8' }).end(`${messageOf(e)}\n`);
+        return;
+      }
+    }
+    this.#answer(req.url ?? '/', res);
   }
 
   #answer(url: string, res: ServerResponse): void {

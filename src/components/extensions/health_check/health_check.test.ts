@@ -7,14 +7,16 @@ import definition, { type HealthCheckConfig } from './index.ts';
 
 const { schema } = definition as ExtensionDefinition;
 
-async function start(t: TestContext, config: object = {}) {
+async function start(t: TestContext, config: object = {}, extension?: unknown) {
   const around = componentContext('health_check', 'extension');
   const parsed = schema.parse({ endpoint: '127.0.0.1:0', ...config }) as HealthCheckConfig;
-  const check = new HealthCheck(parsed, around.context);
+  const { host } = around.context;
+  const context = { ...around.context, host: { ...host, extension: () => extension } };
+  const check = new HealthCheck(parsed, context);
   await check.start();
   t.after(() => check.stop(AbortSignal.timeout(0)));
-  const get = async (path: string, method = 'GET') => {
-    const res = await fetch(`http://${check.address}${path}`, { method });
+  const get = async (path: string, method = 'GET', headers = {}) => {
+    const res = await fetch(`http://${check.address}${path}`, { method, headers });
     return {
       status: res.status,
       type: res.headers.get('content-type'),
@@ -61,6 +63,21 @@ test('a path of its own is exact, answers may be plain text and carry headers', 
   assert.deepEqual(await get('/healthz?verbose'), { status: 200, type, extra: 'b', body: 'fine' });
   for (const path of ['/', '/healthz/x'])
     assert.deepEqual(await get(path), { status: 404, type, extra: 'b', body: '404 page not found\n' });
+});
+
+test('an authenticator decides who may ask', async (t) => {
+  const extension = {
+    authenticate: async (headers: ReadonlyMap<string, readonly string[]>) => {
+      if (headers.get('authorization')?.[0] !== 'Bearer good') throw new Error('who are you?');
+    },
+  };
+  const auth = { authenticator: 'bearertokenauth' };
+  const { check, get } = await start(t, { auth }, extension);
+  check.ready(true);
+  const refused = await get('/');
+  assert.deepEqual([refused.status, refused.body], [401, 'who are you?\n']);
+  assert.equal((await get('/', 'GET', { authorization: 'Bearer good' })).status, 200);
+  await assert.rejects(start(t, { auth }), /failed to resolve authenticator "bearertokenauth"/);
 });
 
 test('a port that is taken is named', async (t) => {

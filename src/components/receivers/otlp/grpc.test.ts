@@ -219,3 +219,80 @@ test('a port that is taken fails the start and leaves nothing open', async () =>
   await third.start?.();
   for (const r of [first, third]) await r.stop?.(AbortSignal.timeout(10_000));
 });
+
+/** A client with options of its own, beside the one that `serving` makes. */
+function exportWith(endpoint: string, body: Uint8Array, client: grpc.ClientOptions, call: grpc.CallOptions = {}) {
+  const c = new grpc.Client(endpoint, grpc.credentials.createInsecure(), {
+    'grpc.max_send_message_length': -1,
+    ...client,
+  });
+  return new Promise<Buffer>((resolve, reject) => {
+    c.makeUnaryRequest(
+      PATHS.logs,
+      (b: Uint8Array) => Buffer.from(b),
+      (b) => b,
+      body,
+      new grpc.Metadata(),
+      call,
+      (e, answer) => (e ? reject(e) : resolve(answer!)),
+    );
+  }).finally(() => c.close());
+}
+
+const GZIP = { 'grpc.default_compression_algorithm': grpc.compressionAlgorithms.gzip };
+
+/** A request of `records` records of about 1 KiB that do not pack well. */
+function largeRequest(records: number): Uint8Array {
+  const logRecords = Array.from({ length: records }, (_, i) => ({
+    body: {
+      stringValue: Array.from({ length: 64 }, (_, k) => Math.imul(i * 64 + k + 1, 2_654_435_761).toString(36)).join(
+        ' ',
+      ),
+    },
+  }));
+  return requestFromJson('logs', JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }));
+}
+
+test('messages above 4 MiB are refused unless allowed, plain or with gzip', async () => {
+  const large = largeRequest(12_000);
+  assert.ok(large.length > 5 << 20);
+  await serving({}, async ({ endpoint, batches, send }) => {
+    for (const options of [{}, GZIP])
+      await assert.rejects(exportWith(endpoint, large, options), { code: 8, details: /larger than max/ });
+    assert.equal(batches.length, 0);
+    await send('logs', requestFromJson('logs', TEXT.logs));
+    assert.equal(batches.length, 1);
+  });
+  await serving({ max_recv_msg_size_mib: 16 }, async ({ endpoint, batches, value }) => {
+    for (const options of [{}, GZIP]) {
+      assert.deepEqual([...(await exportWith(endpoint, large, options))], [10, 0]);
+      const batch = batches.pop()!;
+      assert.equal(batch.count, 12_000);
+      assert.ok(Buffer.from(batch.groups[0]!.items).equals(Buffer.from(large.subarray(-batch.sizeBytes))));
+    }
+    assert.equal(value('otelcol_receiver_accepted_log_records', 'transport=grpc'), 24_000);
+  });
+});
+
+test('a pipeline that is slower than the deadline of the call: the client is told, the next call succeeds', async () => {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let calls = 0;
+  await serving(
+    {},
+    async ({ endpoint, value }) => {
+      const request = requestFromJson('logs', TEXT.logs);
+      await assert.rejects(exportWith(endpoint, request, GZIP, { deadline: Date.now() + 100 }), { code: 4 });
+      assert.deepEqual([...(await exportWith(endpoint, request, GZIP, { deadline: Date.now() + 60_000 }))], [10, 0]);
+      assert.equal(value('otelcol_receiver_accepted_log_records', 'transport=grpc'), 2);
+      release();
+    },
+    {
+      consume: async () => {
+        if (calls++ === 0) await held;
+      },
+    },
+  );
+});
