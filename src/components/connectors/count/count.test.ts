@@ -219,8 +219,105 @@ test('the batch is settled as delivered once the counts are accepted, and not be
   assert.equal(out.batches[0]?.count, 1);
 });
 
+const spansOf = (...names: readonly string[]): Group =>
+  group((w) => {
+    for (const name of names) {
+      const at = w.open(2);
+      w.string(5, name);
+      for (const event of ['start', 'exception']) {
+        const e = w.open(11);
+        w.string(2, event);
+        w.close(e);
+      }
+      w.close(at);
+    }
+  }, names.length);
+const gauges = (...points: readonly Attributes[]): Group => group((w) => metric(w, 5, 7, points), 1, points.length);
+const LEVELS = [logs([{ attributes: { env: 'p', n: 1n } }, { attributes: { env: 't' } }, {}]), logs([{}], B)];
+
+const conditional: readonly [what: string, raw: object, signal: Signal, groups: readonly Group[], expected: unknown][] =
+  [
+    [
+      'of the record, its resource, one of several',
+      {
+        logs: {
+          p: { conditions: ['attributes["env"] == "p"'] },
+          any: { conditions: ['attributes["env"] == "p"', 'log.attributes["env"] == "t"'] },
+          b: { conditions: ['resource.attributes["service.name"] == "b"'] },
+          none: { conditions: ['body == "other"'] },
+          all: {},
+        },
+      },
+      'logs',
+      LEVELS,
+      { 'a p': 1n, 'a any': 2n, 'a all': 3n, 'b b': 1n, 'b all': 1n },
+    ],
+    [
+      'and attributes: both must be there',
+      { logs: { c: { conditions: ['attributes["env"] != nil'], attributes: [{ key: 'n' }] } } },
+      'logs',
+      LEVELS,
+      { 'a c': 1n },
+    ],
+    [
+      'of spans and their events',
+      {
+        spans: { s: { conditions: ['name == "x"'] } },
+        spanevents: {
+          e: { conditions: ['name == "exception" and span.name != "y"'] },
+          second: { conditions: ['event_index == 1'] },
+        },
+      },
+      'traces',
+      [spansOf('x', 'y', 'z')],
+      { 'a s': 1n, 'a e': 2n, 'a second': 3n },
+    ],
+    [
+      'of metrics and their points',
+      {
+        metrics: {
+          gauges: { conditions: ['type == METRIC_DATA_TYPE_GAUGE'] },
+          sums: { conditions: ['type == METRIC_DATA_TYPE_SUM'] },
+          prod: { conditions: ['HasAttrOnDatapoint("env", "p")'] },
+        },
+        datapoints: { p: { conditions: ['attributes["env"] == "p" and metric.name == "m"'] } },
+      },
+      'metrics',
+      [gauges({ env: 'p' }, { env: 't' }), gauges({ env: 't' }), gauges({ env: 'p' })],
+      { 'a gauges': 3n, 'a prod': 2n, 'a p': 2n },
+    ],
+    [
+      'of only the points: metrics keep their default',
+      { datapoints: { p: { conditions: ['attributes["env"] == "p"'] } } },
+      'metrics',
+      [gauges({ env: 'p' })],
+      { 'a metric.count': 1n, 'a p': 1n },
+    ],
+  ];
+for (const [what, raw, signal, groups, expected] of conditional)
+  test(`conditions ${what}`, async () => {
+    const found = await run(raw, signal, groups);
+    assert.deepEqual(Object.fromEntries(found.map((m) => [`${m.of} ${m.name}`, m.value])), expected);
+  });
+
+test('a condition that fails does not count and does not cost the data, and is told', async () => {
+  const { context, lines } = componentContext('count', 'connector');
+  const out = collector();
+  const config = definition.schema.parse({
+    logs: { c: { conditions: ['Int(attributes["n"]) > Len(severity_number)', 'attributes["n"] == 1'] } },
+  }) as CountConfig;
+  const connector = makeCount(config, { ...context, signal: 'logs', outputs: { metrics: out.consumer } });
+  const source = new TestSource(true);
+  const batch = { ...source.logs(['x']) };
+  await connector.consume(batch);
+  assert.equal(source.ledger.snapshot().delivered.records, 1);
+  assert.deepEqual(out.batches, []);
+  assert.equal(lines.filter((l) => l.level === 'warn' && l.message === 'failed to eval condition').length, 1);
+});
+
 const refused: readonly [raw: object, message: RegExp][] = [
-  [{ logs: { c: { conditions: ['true'] } } }, /conditions are not supported/],
+  [{ logs: { c: { conditions: ['true', 'body =='] } } }, /unable to parse OTTL condition "body =="/],
+  [{ spans: { c: { conditions: ['severity_text == ""'] } } }, /severity_text/],
   [{ metrics: { c: { attributes: [{ key: 'a' }] } } }, /metrics attributes not supported: metric "c"/],
   [{ logs: { c: { attributes: [{ key: '' }] } } }, /attribute key missing/],
   [{ logs: { '': {} } }, /metric name missing/],

@@ -2,22 +2,26 @@
 import type { Group } from '../../../core/batch.ts';
 import { type ReadonlyValueMap, type Value, type ValueMap, writeAttributes } from '../../../wire/otlp.ts';
 import type { ProtoWriter } from '../../../wire/proto.ts';
+import type { Conditions } from './conditions.ts';
 import type { MetricInfo } from './index.ts';
 import type { Seen } from './items.ts';
 
 const DELTA = 1;
+const NO_ATTRIBUTES: ReadonlyValueMap = new Map();
 
 interface Count {
-  readonly attributes: ValueMap;
+  readonly attributes: ReadonlyValueMap;
   n: number;
 }
 
 export class Counter {
   readonly #metrics: readonly (readonly [string, MetricInfo, Map<string, Count>])[];
+  readonly #conditions: Conditions | undefined;
   #from = 0n;
   #to = 0n;
 
-  constructor(metrics: Readonly<Record<string, MetricInfo>>) {
+  constructor(metrics: Readonly<Record<string, MetricInfo>>, conditions?: Conditions) {
+    this.#conditions = conditions;
     this.#metrics = Object.entries(metrics).map(([name, info]) => [name, info, new Map()]);
   }
 
@@ -27,15 +31,19 @@ export class Counter {
 
   /** Messages whose content does not matter. */
   add(n: number): void {
-    for (const [, , counts] of this.#metrics) increment(counts, new Map(), '', n);
+    for (const [, , counts] of this.#metrics) increment(counts, NO_ATTRIBUTES, '', n);
+  }
+
+  #holds(metric: string): boolean {
+    return this.#conditions?.hold(metric) ?? true;
   }
 
   see(seen: Seen, { scope, resource }: Pick<Group, 'scope' | 'resource'>): void {
     if (seen.from !== 0n && (this.#from === 0n || seen.from < this.#from)) this.#from = seen.from;
     if (seen.to > this.#to) this.#to = seen.to;
-    for (const [, info, counts] of this.#metrics) {
+    for (const [name, info, counts] of this.#metrics) {
       if (info.attributes.length === 0) {
-        increment(counts, new Map(), '', 1);
+        if (this.#holds(name)) increment(counts, NO_ATTRIBUTES, '', 1);
         continue;
       }
       const attributes: ValueMap = new Map();
@@ -47,7 +55,8 @@ export class Counter {
           defaultOf(fallback);
         if (value !== undefined && value !== null) attributes.set(key, scalar(value));
       }
-      if (attributes.size === info.attributes.length) increment(counts, attributes, keyOf(attributes), 1);
+      if (attributes.size === info.attributes.length && this.#holds(name))
+        increment(counts, attributes, keyOf(attributes), 1);
     }
   }
 
@@ -85,7 +94,7 @@ export class Counter {
   }
 }
 
-function increment(counts: Map<string, Count>, attributes: ValueMap, key: string, n: number): void {
+function increment(counts: Map<string, Count>, attributes: ReadonlyValueMap, key: string, n: number): void {
   const known = counts.get(key);
   if (known) known.n += n;
   else if (n > 0) counts.set(key, { attributes, n });

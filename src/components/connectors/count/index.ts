@@ -1,7 +1,9 @@
 /** count connector: metrics of how many records, spans, events, metrics and data points went by. */
 import * as z from 'zod';
 import { defineConnector } from '../../../core/component.ts';
+import { type ContextName, OttlTextError } from '../../../core/ottl/ottl.ts';
 import { section } from '../../../core/schema.ts';
+import { compileConditions } from './conditions.ts';
 
 const attribute = z.strictObject({
   key: z.string().min(1, 'attribute key missing').describe('Attribute of the item, its scope or its resource'),
@@ -17,10 +19,7 @@ const metricInfo = z.strictObject({
     .array(z.string())
     .nullish()
     .transform((v) => v ?? [])
-    .refine((c) => c.length === 0, {
-      error: 'conditions are not supported; put a filter processor in front of the connector',
-    })
-    .describe('Not supported: must be empty'),
+    .describe('OTTL conditions; an item counts when one of them holds. Without any, all count'),
   attributes: z
     .array(attribute)
     .nullish()
@@ -28,7 +27,7 @@ const metricInfo = z.strictObject({
     .describe('One count for each combination of their values'),
 });
 
-const counts = (what: string, name: string, description: string, groupable = true) =>
+const counts = (what: string, context: ContextName, name: string, description: string, groupable = true) =>
   section(
     z.record(z.string(), section(metricInfo)).superRefine((metrics, ctx) => {
       for (const [key, info] of Object.entries(metrics)) {
@@ -39,6 +38,12 @@ const counts = (what: string, name: string, description: string, groupable = tru
             path: [key, 'attributes'],
             message: `metrics attributes not supported: metric ${JSON.stringify(key)}`,
           });
+        try {
+          compileConditions(context, info.conditions);
+        } catch (error) {
+          if (!(error instanceof OttlTextError)) throw error;
+          ctx.addIssue({ code: 'custom', path: [key, 'conditions', error.index], message: error.message });
+        }
       }
     }),
   )
@@ -48,11 +53,11 @@ const counts = (what: string, name: string, description: string, groupable = tru
 const schema = z.preprocess(
   (v) => v ?? {},
   z.strictObject({
-    spans: counts('spans', 'trace.span.count', 'The number of spans observed.'),
-    spanevents: counts('span events', 'trace.span.event.count', 'The number of span events observed.'),
-    metrics: counts('metrics', 'metric.count', 'The number of metrics observed.', false),
-    datapoints: counts('data points', 'metric.datapoint.count', 'The number of data points observed.'),
-    logs: counts('log records', 'log.record.count', 'The number of log records observed.'),
+    spans: counts('spans', 'span', 'trace.span.count', 'The number of spans observed.'),
+    spanevents: counts('span events', 'spanevent', 'trace.span.event.count', 'The number of span events observed.'),
+    metrics: counts('metrics', 'metric', 'metric.count', 'The number of metrics observed.', false),
+    datapoints: counts('data points', 'datapoint', 'metric.datapoint.count', 'The number of data points observed.'),
+    logs: counts('log records', 'log', 'log.record.count', 'The number of log records observed.'),
   }),
 );
 export type CountConfig = z.output<typeof schema>;

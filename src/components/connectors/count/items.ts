@@ -10,6 +10,8 @@ export interface Seen {
   readonly attributes: ValueMap;
 }
 
+export const NOTHING_SEEN: Seen = { from: 0n, to: 0n, attributes: new Map() };
+
 interface Shape {
   readonly times: readonly number[];
   readonly attributes: number;
@@ -53,25 +55,49 @@ function look(
 }
 
 type Visit = (seen: Seen) => void;
+/** Told about an item before it is visited: where its content stands in the bytes of the group. */
+type Bind = ((from: number, to: number) => void) | undefined;
 
-export function eachLog(items: Uint8Array, wantAttributes: boolean, visit: Visit): void {
-  for (const r = new ProtoReader(items); r.next(); ) visit(look(r.message(), LOG, wantAttributes));
+function bound(r: ProtoReader, bind: Bind): ProtoReader {
+  const item = r.message();
+  bind?.(item.pos, item.end);
+  return item;
 }
 
-export function eachSpan(
-  items: Uint8Array,
-  wantAttributes: boolean,
-  visit: Visit,
-  wantEvents: boolean,
-  visitEvent: Visit,
-): void {
-  const event = (r: ProtoReader): void => visitEvent(look(r, SPAN_EVENT, wantEvents));
-  for (const r = new ProtoReader(items); r.next(); ) visit(look(r.message(), SPAN, wantAttributes, EVENTS, event));
+export function eachLog(items: Uint8Array, wantAttributes: boolean, visit: Visit, bind?: Bind): void {
+  for (const r = new ProtoReader(items); r.next(); ) visit(look(bound(r, bind), LOG, wantAttributes));
 }
 
-export function eachPoint(items: Uint8Array, wantAttributes: boolean, visit: Visit): void {
+export interface SpanVisitor {
+  readonly wantAttributes: boolean;
+  readonly visit: Visit;
+  readonly bind?: Bind;
+  readonly wantEventAttributes: boolean;
+  readonly visitEvent: Visit;
+  readonly bindEvent?: Bind;
+}
+
+export function eachSpan(items: Uint8Array, v: SpanVisitor): void {
+  const event = (r: ProtoReader): void => {
+    v.bindEvent?.(r.pos, r.end);
+    v.visitEvent(look(r, SPAN_EVENT, v.wantEventAttributes));
+  };
+  for (const r = new ProtoReader(items); r.next(); )
+    v.visit(look(bound(r, v.bind), SPAN, v.wantAttributes, EVENTS, event));
+}
+
+export interface PointVisitor {
+  readonly wantAttributes: boolean;
+  readonly visitMetric?: () => void;
+  readonly bindMetric?: Bind;
+  readonly visit: Visit;
+  readonly bind?: Bind;
+}
+
+export function eachPoint(items: Uint8Array, v: PointVisitor): void {
   for (const r = new ProtoReader(items); r.next(); ) {
-    const metric = r.message();
+    const metric = bound(r, v.bindMetric);
+    v.visitMetric?.();
     while (metric.next()) {
       const shape = POINTS[metric.field];
       if (!shape || metric.wire !== BYTES) {
@@ -80,7 +106,7 @@ export function eachPoint(items: Uint8Array, wantAttributes: boolean, visit: Vis
       }
       const data = metric.message();
       while (data.next()) {
-        if (data.field === 1 && data.wire === BYTES) visit(look(data.message(), shape, wantAttributes));
+        if (data.field === 1 && data.wire === BYTES) v.visit(look(bound(data, v.bind), shape, v.wantAttributes));
         else data.skip();
       }
     }
