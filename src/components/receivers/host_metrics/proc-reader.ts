@@ -6,6 +6,11 @@ import { Lines } from './lines.ts';
 /** A file that does not end is cut here. */
 const MAX_BYTES = 32 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
+/**
+ * While there is more, the kernel gives a page, less what the next line would need. So fewer bytes are the end, and
+ * asking once more, which for TCP connections goes over the whole hash table, is not needed.
+ */
+const LAST_CHUNK_BYTES = 4096 - 512;
 
 export class ProcError extends Error {
   /** `ENOENT` */
@@ -85,13 +90,15 @@ export class ProcReader {
       const piece = Buffer.allocUnsafe(CHUNK_BYTES);
       let kept = 0;
       for (let pieces = 1; ; pieces++) {
-        const got = attempt('read', path, () => readSync(fd, piece, kept, piece.length - kept, null));
+        const room = piece.length - kept;
+        const got = attempt('read', path, () => readSync(fd, piece, kept, room, null));
         const end = kept + got;
+        const isLast = got < Math.min(room, LAST_CHUNK_BYTES);
         // Without a line end the piece is full of one line, which is no line of ours.
-        const whole = got === 0 ? end : piece.lastIndexOf(10, end - 1) + 1;
+        const whole = isLast ? end : piece.lastIndexOf(10, end - 1) + 1;
         const lines = new Lines(piece.subarray(0, whole));
         while (lines.next()) onLine(lines);
-        if (got === 0) return;
+        if (isLast) return;
         kept = whole === 0 && end === piece.length ? 0 : end - whole;
         piece.copyWithin(0, end - kept, end);
         if (pieces % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
