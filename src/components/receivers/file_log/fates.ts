@@ -121,6 +121,7 @@ export class Fates {
       f.state = 'live';
     } else if (this.#t.byPath.get(f.path) === f) this.#t.byPath.delete(f.path);
     f.path = to.path;
+    f.rotated = true;
     this.#t.byPath.set(f.path, f);
     const attributes = this.#opening.attributes(to.path, f.headerAttributes);
     if (attributes) f.attributes = attributes;

@@ -95,6 +95,8 @@ export class LogFile implements Source {
   /** Looked at in every poll until then. */
   activeUntilMs = 0;
   queued = false;
+  /** Renamed, and perhaps not read to its end: goes before others, as its successor may go on with its last line. */
+  rotated = false;
   /** Somebody tells when it is written to. */
   watched = false;
   /** Its content was truncated away; the inode holds other content. */

@@ -93,9 +93,13 @@ export class Files {
   enqueue(f: LogFile): void {
     if (f.queued || f.state === 'waiting' || f.state === 'gone') return;
     f.queued = true;
-    // What is left of a rotated file comes before its successor.
-    if (f.state === 'draining') this.queue.unshift(f);
-    else this.queue.push(f);
+    if (!isFirst(f)) {
+      this.queue.push(f);
+      return;
+    }
+    // What is left of a rotated file comes before its successor; that may be rotated, too.
+    const i = this.queue.findIndex((o) => !isFirst(o) || o.id > f.id);
+    this.queue.splice(i < 0 ? this.queue.length : i, 0, f);
   }
 
   /** Counts bytes that nobody will ever read. */
@@ -144,6 +148,8 @@ export class Files {
     if (held !== undefined) this.log.error(message, held > 0 ? { ...fields, suppressed: held } : fields);
   }
 }
+
+const isFirst = (f: LogFile): boolean => f.rotated || f.state === 'draining';
 
 export function knownOf(f: LogFile, offset: number, tail: Buffer, id = f.id): KnownFile {
   return {

@@ -89,6 +89,7 @@ export class Pump {
           this.#fates.shrunk(f, before);
         } else this.#fates.replace(f, f.offset, 0);
       } else if (result === 'more') this.#t.enqueue(f);
+      else f.rotated = false;
     } catch (error) {
       this.#t.logError(`read ${f.path}`, 'Failed to read file', { path: f.path, error: messageOf(error) });
       f.activeUntilMs = this.#t.clock.monotonicMs() + ACTIVE_MS;

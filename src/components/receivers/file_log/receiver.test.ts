@@ -283,6 +283,37 @@ scene('after a restart the tail of a file renamed out of the globs is read', asy
   assert.ok(second.lines.every((l) => l.record.attributes.get('log.file.path') === a));
 });
 
+scene('a file that was rotated is read to its end before its successor', async (d, start) => {
+  const app = join(d, 'app.log');
+  const cri = (tag: string, text: string): string => `2026-01-02T03:04:05.678901234Z stdout ${tag} ${text}\n`;
+  const rig = await start({
+    include: [join(d, '*')],
+    include_file_name: false,
+    retry_on_failure: { initial_interval: '1ms', max_interval: '2ms' },
+    operators: [{ type: 'container', format: 'containerd', add_metadata_from_filepath: false }],
+  });
+  writeFileSync(app, cri('F', 'first'));
+  await rig.until(() => rig.lines.length === 1, 'a record');
+  let attempts = 0;
+  rig.answer = () => retryable(`later ${attempts++}`);
+  writeFileSync(join(d, 'stuck'), cri('F', 'stuck'));
+  await rig.until(() => attempts > 0, 'an attempt');
+  // As many as go into a batch: the turn of the next file ends after its first line.
+  writeFileSync(join(d, 'full'), cri('F', 'x').repeat(8192));
+  await rig.until(() => rig.receiver.tracks(join(d, 'full')), 'the full batch');
+  appendFileSync(app, cri('P', 'one') + cri('F', 'line') + cri('F', 'another'));
+  await rig.until(() => rig.receiver.sizeOf(app) > 100, 'growth to be seen');
+  renameSync(app, `${app}.1`);
+  writeFileSync(app, cri('F', 'successor'));
+  await rig.until(() => rig.receiver.tracks(app), 'the successor');
+  rig.answer = () => undefined;
+  await rig.until(() => rig.bodies().includes('successor') && rig.bodies().includes('another'), 'all');
+  assert.deepEqual(
+    rig.bodies().filter((b) => b !== 'x'),
+    ['first', 'stuck', 'oneline', 'another', 'successor'],
+  );
+});
+
 scene('bytes truncated away before they were read are lost and counted', async (d, start) => {
   const a = join(d, 'a.log');
   writeFileSync(a, lines(1, 3));
