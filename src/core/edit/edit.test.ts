@@ -70,14 +70,21 @@ type Edit =
   | { readonly do: 'delete'; readonly key: string }
   | { readonly do: 'deleteKey'; readonly key: string }
   | { readonly do: 'retain'; readonly key: string }
+  | { readonly do: 'texts'; readonly key: string }
   | { readonly do: 'severity'; readonly key: string }
   | { readonly do: 'body'; readonly value: Value }
   | { readonly do: 'time'; readonly time: bigint };
+
+/** As statements have them: one object for all records. */
+const keys = new Map<string, Key>();
+const keyOf = (text: string): Key => keys.get(text) ?? keys.set(text, new Key(text)).get(text)!;
 
 const key = fc.oneof(fc.string({ maxLength: 2 }), fc.constantFrom('a', 'b', 'ä'));
 const edit: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ do: fc.constant('set' as const), key, value }),
   fc.record({ do: fc.constant('setKey' as const), key, value }),
+  fc.record({ do: fc.constant('setKey' as const), key, value: fc.constantFrom('prod', 'prod', 'ü'.repeat(150), '') }),
+  fc.record({ do: fc.constant('texts' as const), key }),
   fc.record({ do: fc.constant('delete' as const), key }),
   fc.record({ do: fc.constant('deleteKey' as const), key }),
   fc.record({ do: fc.constant('retain' as const), key }),
@@ -88,10 +95,11 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
 
 function applyToMessage(m: Message, e: Edit): void {
   if (e.do === 'set') m.attributes.set(e.key, e.value);
-  else if (e.do === 'setKey') m.attributes.setKey(new Key(e.key), e.value);
+  else if (e.do === 'setKey') m.attributes.setKey(keyOf(e.key), e.value);
   else if (e.do === 'delete') m.attributes.delete(e.key);
-  else if (e.do === 'deleteKey') m.attributes.deleteKey(new Key(e.key));
+  else if (e.do === 'deleteKey') m.attributes.deleteKey(keyOf(e.key));
   else if (e.do === 'retain') m.attributes.retain((k) => k !== e.key);
+  else if (e.do === 'texts') m.attributes.changeTexts((t) => (t.length % 2 ? t : t + e.key));
   else if (e.do === 'severity') m.set(3, 'string', e.key);
   else if (e.do === 'body') m.set(5, 'any', e.value);
   else m.set(1, 'fixed64', e.time);
@@ -100,7 +108,9 @@ function applyToMessage(m: Message, e: Edit): void {
 function applyToRecord(r: LogRecord, e: Edit): void {
   if (e.do === 'set' || e.do === 'setKey') r.attributes.set(e.key, e.value);
   else if (e.do === 'delete' || e.do === 'deleteKey' || e.do === 'retain') r.attributes.delete(e.key);
-  else if (e.do === 'severity') r.severityText = e.key;
+  else if (e.do === 'texts') {
+    for (const [k, v] of r.attributes) if (typeof v === 'string' && v.length % 2 === 0) r.attributes.set(k, v + e.key);
+  } else if (e.do === 'severity') r.severityText = e.key;
   else if (e.do === 'body') r.body = e.value;
   else r.time = e.time;
 }

@@ -9,10 +9,50 @@ import { ProtoError, ProtoReader, type ProtoWriter } from '../../wire/proto.ts';
 export class Key {
   readonly text: string;
   readonly bytes: Uint8Array;
+  /** The text that was written under this key last, and its encoded entry when it came twice in a row. */
+  #value: string | undefined;
+  #field = 0;
+  #encoded: Buffer | undefined;
+
   constructor(text: string) {
     this.text = text;
     this.bytes = Buffer.from(text);
   }
+
+  /** Writes an entry with this key. perf: statements mostly write the same text to all records. */
+  writeText(w: ProtoWriter, field: number, value: string): void {
+    const isSame = value === this.#value && field === this.#field;
+    if (isSame && this.#encoded) {
+      copyRange(w, this.#encoded, 0, this.#encoded.length);
+      return;
+    }
+    const from = w.pos;
+    writeEntry(w, field, this.text, value);
+    this.#encoded = isSame && value.length < 200 ? Buffer.from(w.buf.subarray(from, w.pos)) : undefined;
+    this.#value = value;
+    this.#field = field;
+  }
+}
+
+/** Appends src[from, to). perf: below some forty bytes a loop beats the call into native code. */
+export function copyRange(w: ProtoWriter, src: Buffer, from: number, to: number): void {
+  w.reserve(to - from);
+  const { buf } = w;
+  let o = w.pos;
+  if (to - from > 40) {
+    src.copy(buf, o, from, to);
+    o += to - from;
+  } else for (let i = from; i < to; i++) buf[o++] = src[i]!;
+  w.pos = o;
+}
+
+function writeEntry(w: ProtoWriter, field: number, key: string, value: Value): void {
+  const at = w.open(field);
+  w.string(1, key);
+  const inner = w.open(2);
+  writeAnyValue(w, value);
+  w.close(inner);
+  w.close(at);
 }
 
 const UNREAD: unique symbol = Symbol('unread');
@@ -28,6 +68,8 @@ interface Entry {
   valueTo: number;
   key: string | undefined;
   value: Value | typeof UNREAD;
+  /** That it was set by. */
+  by: Key | undefined;
 }
 
 const blank = (): Entry => ({
@@ -40,6 +82,7 @@ const blank = (): Entry => ({
   valueTo: 0,
   key: undefined,
   value: null,
+  by: undefined,
 });
 
 const KEY_TAG = 0x0a;
@@ -69,6 +112,7 @@ export class LazyMap extends Map<string, Value> {
     e.to = to;
     e.key = undefined;
     e.value = UNREAD;
+    e.by = undefined;
   }
 
   /** Finds keys and values in the fields, once, when somebody looks. */
@@ -166,7 +210,7 @@ export class LazyMap extends Map<string, Value> {
   }
 
   setKey(key: Key, value: Value): void {
-    this.#put(this.#findKey(key), key.text, value);
+    this.#put(this.#findKey(key), key.text, value).by = key;
   }
 
   deleteKey(key: Key): boolean {
@@ -175,7 +219,7 @@ export class LazyMap extends Map<string, Value> {
     return i >= 0;
   }
 
-  #put(index: number, key: string, value: Value): void {
+  #put(index: number, key: string, value: Value): Entry {
     let e: Entry;
     if (index >= 0) e = this.#entries[index]!;
     else {
@@ -184,7 +228,9 @@ export class LazyMap extends Map<string, Value> {
     }
     e.from = -1;
     e.value = value;
+    e.by = undefined;
     this.isChanged = true;
+    return e;
   }
 
   /** The value, which the caller is going to change in place. */
@@ -283,20 +329,33 @@ export class LazyMap extends Map<string, Value> {
     for (const [key, value] of this.entries()) each(value, key, this);
   }
 
-  /** Writes all entries under `field`. */
-  write(w: ProtoWriter, field: number): void {
-    for (let i = 0; i < this.#size; i++) {
+  /** How many of the first entries stand in the bytes, when all that do come before all that do not; else 0. */
+  get leading(): number {
+    let n = 0;
+    while (n < this.#size && this.#entries[n]!.from >= 0) n++;
+    for (let i = n; i < this.#size; i++) if (this.#entries[i]!.from >= 0) return 0;
+    return n;
+  }
+
+  fromOf(index: number): number {
+    return this.#entries[index]!.from;
+  }
+
+  toOf(index: number): number {
+    return this.#entries[index]!.to;
+  }
+
+  /** Writes the entries from `first` on under `field`. */
+  write(w: ProtoWriter, field: number, first = 0): void {
+    for (let i = first; i < this.#size; i++) {
       const e = this.#entries[i]!;
       if (e.from >= 0) {
-        w.raw(this.#buf.subarray(e.from, e.to));
+        copyRange(w, this.#buf, e.from, e.to);
         continue;
       }
-      const at = w.open(field);
-      w.string(1, this.#keyOf(e));
-      const value = w.open(2);
-      writeAnyValue(w, this.#valueOf(e));
-      w.close(value);
-      w.close(at);
+      const value = this.#valueOf(e);
+      if (e.by && typeof value === 'string') e.by.writeText(w, field, value);
+      else writeEntry(w, field, this.#keyOf(e), value);
     }
   }
 }
@@ -306,7 +365,10 @@ export function readValue(buf: Buffer, at: number, to: number): Value {
   const tag = buf[at];
   if (tag === KEY_TAG) {
     const n = buf[at + 1]!;
-    if (n < 128 && at + 2 + n === to) return n === 0 ? '' : buf.toString('utf8', at + 2, to);
+    if (n < 128) {
+      if (at + 2 + n === to) return n === 0 ? '' : buf.toString('utf8', at + 2, to);
+    } else if (buf[at + 2]! < 128 && at + 3 + (n & 127) + buf[at + 2]! * 128 === to)
+      return buf.toString('utf8', at + 3, to);
   } else if (tag === 0x18) {
     const n = buf[at + 1]!;
     if (n < 128 && at + 2 === to) return BigInt(n);

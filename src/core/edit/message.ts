@@ -4,7 +4,7 @@
  */
 import { type Value, writeAnyValue } from '../../wire/otlp.ts';
 import { BYTES, FIXED32, FIXED64, ProtoError, ProtoReader, type ProtoWriter, VARINT } from '../../wire/proto.ts';
-import { LazyMap, readValue } from './lazy-map.ts';
+import { copyRange, LazyMap, readValue } from './lazy-map.ts';
 
 /** How a field is encoded, and as what it is seen: all integers are bigint. */
 export type FieldKind =
@@ -51,6 +51,9 @@ export class Message {
   readonly #values: unknown[] = new Array(MAX_FIELD + 1);
   readonly #kinds: FieldKind[] = new Array(MAX_FIELD + 1);
   readonly #attributes = new LazyMap();
+  /** Number, start of the tag and end of each field that is no attribute, in order. */
+  readonly #fields: number[] = [];
+  #fieldsLength = 0;
   /** Pairs of content ranges. */
   readonly #children: number[] = [];
 
@@ -84,6 +87,8 @@ export class Message {
     this.#at.fill(-1);
     this.#attributes.begin(buf);
     this.#children.length = 0;
+    const fields = this.#fields;
+    let fieldsLength = 0;
     let pos = this.#start;
     while (pos < end) {
       const from = pos;
@@ -119,13 +124,21 @@ export class Message {
       else if (wire === FIXED32) pos += 4;
       else throw new ProtoError(`wire type ${wire}`);
       if (!(pos <= end)) throw new ProtoError('truncated field');
-      if (field === attributes && wire === BYTES) this.#attributes.addField(from, at, pos);
-      else if (field === children && wire === BYTES) this.#children.push(at, pos);
+      if (field === attributes && wire === BYTES) {
+        this.#attributes.addField(from, at, pos);
+        continue;
+      }
+      fields[fieldsLength] = field;
+      fields[fieldsLength + 1] = from;
+      fields[fieldsLength + 2] = pos;
+      fieldsLength += 3;
+      if (field === children && wire === BYTES) this.#children.push(at, pos);
       else if (field <= MAX_FIELD) {
         this.#at[field] = at;
         this.#to[field] = pos;
       }
     }
+    this.#fieldsLength = fieldsLength;
   }
 
   get attributes(): LazyMap {
@@ -184,27 +197,41 @@ export class Message {
   }
 
   writeContent(w: ProtoWriter, children?: Uint8Array): void {
-    const { attributes, children: childField } = this.#shape;
-    const buf = this.#buf;
+    if (!this.#isIndexed) this.#index();
+    const shape = this.#shape;
+    const map = this.#attributes;
+    const fields = this.#fields;
+    const fieldsLength = this.#fieldsLength;
     let skipped = this.#changed;
-    if (this.#attributes.isChanged) skipped |= 1 << attributes;
-    if (children) skipped |= 1 << childField;
-    const r = new ProtoReader(buf, this.#start, this.#end);
+    if (children) skipped |= 1 << shape.children;
+    // Fields and attributes that stay, in the order of their bytes; neighbours are copied in one piece.
+    const kept = map.leading;
+    let f = 0;
+    let a = 0;
     let from = this.#start;
-    for (let at = from; r.next(); at = r.pos) {
-      const { field } = r;
-      r.skip();
-      if (field > MAX_FIELD || !(skipped & (1 << field))) continue;
-      if (from < at) w.raw(buf.subarray(from, at));
-      from = r.pos;
-    }
-    if (from < this.#end) w.raw(buf.subarray(from, this.#end));
-    for (let field = 1; field <= MAX_FIELD; field++)
-      if (this.#changed & (1 << field)) {
-        const value = this.#values[field];
-        if (value !== undefined) encode(w, field, this.#kinds[field]!, value as FieldValue);
+    let to = from;
+    for (;;) {
+      while (f < fieldsLength && fields[f]! <= MAX_FIELD && skipped & (1 << fields[f]!)) f += 3;
+      const isField = f < fieldsLength && (a >= kept || fields[f + 1]! < map.fromOf(a));
+      if (!isField && a >= kept) break;
+      const at = isField ? fields[f + 1]! : map.fromOf(a);
+      if (at !== to) {
+        if (from < to) copyRange(w, this.#buf, from, to);
+        from = at;
       }
-    if (this.#attributes.isChanged) this.#attributes.write(w, attributes);
+      if (isField) {
+        to = fields[f + 2]!;
+        f += 3;
+      } else to = map.toOf(a++);
+    }
+    if (from < to) copyRange(w, this.#buf, from, to);
+    if (this.#changed !== 0)
+      for (let field = 1; field <= MAX_FIELD; field++)
+        if (this.#changed & (1 << field)) {
+          const value = this.#values[field];
+          if (value !== undefined) encode(w, field, this.#kinds[field]!, value as FieldValue);
+        }
+    if (map.isChanged) map.write(w, shape.attributes, kept);
     if (children) w.raw(children);
   }
 }

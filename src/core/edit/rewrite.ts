@@ -5,6 +5,7 @@
 import { ProtoReader, type ProtoWriter } from '../../wire/proto.ts';
 import type { Group, Part } from '../batch.ts';
 import type { Message } from './message.ts';
+import { SlabWriter } from './slab-writer.ts';
 
 /** Runs of kept and dropped records, in order. */
 export class Runs {
@@ -97,6 +98,14 @@ export class ItemsWriter {
     this.#flush();
     return this.#w.finish();
   }
+
+  /** As finish, in the writer's slab when it has one. */
+  take(parts: readonly Part[]): Pick<Group, 'items' | 'parts'> {
+    const w = this.#w;
+    if (w.pos === 0 || !(w instanceof SlabWriter)) return { items: this.finish(), parts };
+    this.#flush();
+    return w.take(parts);
+  }
 }
 
 export interface Rewritten {
@@ -143,16 +152,25 @@ export function rewriteItems(
       changed = true;
     } else out.keep(from, r.pos);
   }
-  return rewritten(group, out, runs, changed, runs.kept);
+  return rewritten(group, out, runs, changed, runs.kept, true);
 }
 
-export function rewritten(group: Group, out: ItemsWriter, runs: Runs, changed: boolean, messages: number): Rewritten {
+/** `isWhole`: nothing will be added to the group's records, so that its bytes are free when those are settled. */
+export function rewritten(
+  group: Group,
+  out: ItemsWriter,
+  runs: Runs,
+  changed: boolean,
+  messages: number,
+  isWhole = false,
+): Rewritten {
+  const takeItems = (parts: readonly Part[]) => (isWhole ? out.take(parts) : { items: out.finish(), parts });
   if (runs.dropped === 0 && messages === group.messages) {
-    const same = changed ? { ...group, items: out.finish() } : group;
+    const same = changed ? { ...group, ...takeItems(group.parts) } : group;
     return { group: same, dropped: [], droppedCount: 0 };
   }
   const parts = divideParts(group.parts, runs);
-  const left: Group = { ...group, items: out.finish(), messages, count: runs.kept, parts: parts.kept };
+  const left: Group = { ...group, messages, count: runs.kept, ...takeItems(parts.kept) };
   return {
     group: messages > 0 ? left : undefined,
     dropped: messages > 0 ? parts.dropped : [...parts.dropped, ...parts.kept],

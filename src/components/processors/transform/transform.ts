@@ -7,6 +7,7 @@ import type { Processor, ProcessorContext } from '../../../core/component.ts';
 import type { Message } from '../../../core/edit/message.ts';
 import { rewriteMetrics } from '../../../core/edit/metrics.ts';
 import { bufferOf, rewriteItems } from '../../../core/edit/rewrite.ts';
+import { SlabWriter } from '../../../core/edit/slab-writer.ts';
 import { onErrorOf } from '../../../core/ottl/errors.ts';
 import { TRANSFORM_FUNCTIONS } from '../../../core/ottl/functions/metrics.ts';
 import { compileProgram, Env, type OnError, type Program, runProgram } from '../../../core/ottl/ottl.ts';
@@ -39,7 +40,7 @@ export function makeTransform(config: TransformConfig, ctx: ProcessorContext): P
   });
   const passes = passesOf(steps);
   const env = new Env(ctx.clock);
-  const scratch = new ProtoWriter(64 * 1024);
+  const scratch = new SlabWriter(64 * 1024);
   const children = new ProtoWriter(4096);
 
   const run = (pass: readonly Step[]): void => {
