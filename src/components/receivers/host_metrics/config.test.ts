@@ -101,6 +101,16 @@ describe('configuration of host_metrics', () => {
     );
   });
 
+  it('says that the gate for new names of process metrics has no effect', async () => {
+    const { context, lines } = componentContext('host_metrics', 'receiver');
+    const gates = new Map([['receiver.hostmetrics.EmitV1SystemConventions', true]]);
+    await makeScrapers(parse({ process: null }), { ...context, outputs: {}, gates });
+    assert.deepEqual(
+      lines.map((l) => l.level),
+      ['warn'],
+    );
+  });
+
   it('refuses a root that is not there', async () => {
     const { context } = componentContext('host_metrics/a', 'receiver');
     const config = parse({ cpu: null }, { root_path: '/no/such/root' });

@@ -47,7 +47,7 @@ export class Host {
   #bootTime: bigint | undefined;
 
   constructor(rootPath: string, ctx: ReceiverContext) {
-    this.rootPath = rootPath === '/' ? '' : rootPath;
+    this.rootPath = rootPath.replace(/\/+$/, '');
     this.ctx = ctx;
     const constants = this.#kernelConstants();
     this.pageSize = constants.get(AT_PAGESZ) ?? 4096;

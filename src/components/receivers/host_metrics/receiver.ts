@@ -25,6 +25,8 @@ const SCRAPERS: { readonly [K in keyof Required<Config>]: () => Promise<Make<K>>
   system: async () => (await import('./scrapers/system.ts')).makeSystemScraper,
 };
 
+const V1_GATE = 'receiver.hostmetrics.EmitV1SystemConventions';
+
 function checkRoot(path: string, id: string): void {
   if (path === '') return;
   try {
@@ -38,6 +40,8 @@ function checkRoot(path: string, id: string): void {
 export async function makeScrapers(config: HostMetricsConfig, ctx: ReceiverContext): Promise<Scraper[]> {
   checkRoot(config.root_path, ctx.id);
   const host = new Host(config.root_path, ctx);
+  if (config.scrapers.process && host.isOn(V1_GATE, false))
+    ctx.log.warn('Metrics of processes keep their names: the new conventions are not built', { gate: V1_GATE });
   const scrapers: Scraper[] = [];
   for (const [name, load] of Object.entries(SCRAPERS)) {
     const own = config.scrapers[name as keyof Config];

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { settled } from '../../../../../test/helpers/component.ts';
+import { Host } from '../host.ts';
 import { MountTable } from '../mounts.ts';
 import { PatientStatfs, type Sizes, type Statfs } from '../statfs.ts';
 import { hostOf, link, parse, put, rig, scrapeOnce } from '../testing.ts';
@@ -124,6 +125,14 @@ describe('mount table', () => {
 });
 
 describe('file system scraper', () => {
+  it('has the same mount points with a slash at the end of the root', (t) => {
+    const { host } = hostOf(t, {});
+    const withSlash = new Host(`${host.rootPath}//`, host.ctx);
+    assert.equal(withSlash.rootPath, host.rootPath);
+    assert.equal(new Host('/', host.ctx).proc('stat'), '/proc/stat');
+    assert.equal(new Host('', host.ctx).proc('stat'), '/proc/stat');
+  });
+
   const made = (t: TestContext, files: Record<string, string>, config: unknown, statfs: Statfs, timeoutMs?: number) => {
     const built = hostOf(t, files);
     const own = parse({ filesystem: config }).scrapers.filesystem!;
