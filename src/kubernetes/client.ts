@@ -182,11 +182,13 @@ export class KubernetesClient {
           isRepeated = true;
           continue;
         }
-        if (isUnknownAuthority(code) && this.#access.trustsSystem && !withSystemCas) {
+        if (isUnknownAuthority(code) && this.#access.trustsSystem) {
           const material = await this.#access.tls();
-          withSystemCas = material !== this.#systemTriedWith;
-          this.#systemTriedWith = material;
-          if (withSystemCas) continue;
+          if (withSystemCas) this.#systemTriedWith = material;
+          else if (material !== this.#systemTriedWith) {
+            withSystemCas = true;
+            continue;
+          }
         }
         if (url.protocol !== 'https:' || !isTlsVerificationError(code)) throw e;
         const reason = describeHttpError(e, url, signal);
