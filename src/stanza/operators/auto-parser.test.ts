@@ -240,6 +240,32 @@ test('a trace that has no end is given out after a while, and its offset is held
     [JAVA.join('\n')],
   );
   assert.equal(source.holds.size, 0);
+  assert.equal(r.counter('sluice_auto_parser_forced_flushes', 'reason', 'time'), 1);
+});
+
+test('lines that the runtime wrote in parts are whole before they are looked at', async () => {
+  const r = await run();
+  const source = r.source();
+  const part = (flag: 'P' | 'F', text: string, stream = 'stderr'): void =>
+    r.line(`${CRI} ${stream} ${flag} ${text}`, source);
+  part('P', 'java.lang.');
+  part('F', 'Error: x');
+  part('P', '{"level":"warn",', 'stdout');
+  part('P', '\tat a.B.c(');
+  part('F', 'B.java:1)');
+  part('F', '"msg":"slow"}', 'stdout');
+  part('F', '\tat a.B.d(B.java:2)');
+  part('F', 'done');
+  r.program.flush();
+  const seen = r.take().map((x) => [x.body, x.severity]);
+  assert.deepEqual(
+    seen.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+    [
+      ['done', undefined],
+      ['java.lang.Error: x\n\tat a.B.c(B.java:1)\n\tat a.B.d(B.java:2)', undefined],
+      ['slow', 13],
+    ],
+  );
 });
 
 test('a trace over the limits becomes several records, and each flush is counted', async () => {
