@@ -13,6 +13,8 @@ export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.9.0';
 const NO_RESOURCE: Resource = resourceOf(new Map(), SCHEMA_URL);
 
 const NANOS = 1_000_000_000n;
+/** Nanoseconds since 1970 have 64 bits. */
+const LATEST_SECONDS = 9_000_000_000;
 /** Types of entries of the auxiliary vector. */
 const AT_PAGESZ = 6n;
 const AT_CLKTCK = 17n;
@@ -83,7 +85,7 @@ export class Host {
   bootTime(): bigint {
     if (this.#bootTime !== undefined) return this.#bootTime;
     const seconds = this.#bootSeconds();
-    if (Number.isNaN(seconds)) return 0n;
+    if (!(seconds >= 0 && seconds <= LATEST_SECONDS)) return 0n;
     return (this.#bootTime = BigInt(seconds) * NANOS);
   }
 

@@ -25,6 +25,7 @@ describe('lines of /proc files', () => {
     ['x1', Number.NaN],
     ['12abc', Number.NaN],
     ['1.5', Number.NaN],
+    ['9'.repeat(400), Number.NaN],
     ['9007199254740991', Number.MAX_SAFE_INTEGER],
     ['18446744073709551615', 2 ** 64],
   ];
@@ -36,9 +37,11 @@ describe('lines of /proc files', () => {
     });
 
   it('goes on behind a field that is no number', () => {
-    const line = of('12abc 7');
-    line.next();
-    assert.deepEqual([line.number(), line.number()], [Number.NaN, 7]);
+    for (const bad of ['12abc', '9'.repeat(400)]) {
+      const line = of(`${bad} 7`);
+      line.next();
+      assert.deepEqual([line.number(), line.number()], [Number.NaN, 7]);
+    }
   });
 
   it('takes a prefix only when it is there', () => {

@@ -56,9 +56,9 @@ export class Lines {
     }
     const whole = pos > first && (pos === end || buf[pos] === SPACE || buf[pos] === TAB);
     this.pos = pos;
-    if (whole) return negative ? -value : value;
-    this.skip();
-    return Number.NaN;
+    if (!whole) this.skip();
+    if (!whole || value === Number.POSITIVE_INFINITY) return Number.NaN;
+    return negative ? -value : value;
   }
 
   /** Passes over a field. */

@@ -84,7 +84,7 @@ export function makeCpuScraper(config: PlainConfig, host: Host): Scraper {
     if (frequency.enabled)
       problems.try(1, () => {
         for (const { number, mhz } of processors(host))
-          if (mhz > 0)
+          if (mhz > 0 && Number.isFinite(mhz))
             frequency.point(
               mhz * 1e6,
               frequencySets.get(number, () => attributeSet({ cpu: `cpu${number}` })),

@@ -40,7 +40,7 @@ export function makePagingScraper(config: PlainConfig, host: Host): Scraper {
       line.skip();
       const total = line.number() * 1024;
       const used = line.number() * 1024;
-      if (!(used >= 0)) throw new Error(unexpectedLine(swaps, text));
+      if (!(total >= 0 && used >= 0)) throw new Error(unexpectedLine(swaps, text));
       const d = devices.get(device, () => ({
         used: attributeSet({ device, state: 'used' }),
         free: attributeSet({ device, state: 'free' }),

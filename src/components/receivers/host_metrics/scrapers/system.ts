@@ -14,7 +14,7 @@ export function makeSystemScraper(config: PlainConfig, host: Host): Scraper {
     line.next();
     const text = line.rest();
     const seconds = Number.parseFloat(text);
-    if (!(seconds >= 0)) throw new Error(unexpectedLine(path, text));
+    if (!(seconds >= 0 && Number.isFinite(seconds))) throw new Error(unexpectedLine(path, text));
     uptime.point(seconds);
   });
 }
