@@ -54,6 +54,30 @@ describe('metrics builder', () => {
     assert.equal(b.group(EMPTY_RESOURCE, EMPTY_SCOPE), undefined, 'points are written once');
   });
 
+  it('writes every integer exactly, numbers and bigints', () => {
+    const b = builderFor({});
+    const values = [
+      0,
+      1,
+      -1,
+      2 ** 32 - 1,
+      2 ** 32,
+      -(2 ** 32),
+      -(2 ** 32) - 1,
+      2 ** 53 - 1,
+      -(2 ** 53) + 1,
+      2 ** 60,
+      1.9,
+    ];
+    for (const v of [...values, 2n ** 63n - 1n, -(2n ** 63n)]) b.stream('memory.limit').point(v);
+    const [metric] = [...metricsOf(b.group(EMPTY_RESOURCE, EMPTY_SCOPE)!.items)];
+    assert.ok(metric!.data.type === 'gauge');
+    assert.deepEqual(
+      metric!.data.points.map((p) => p.value),
+      [...values.map((v) => BigInt(Math.trunc(v))), 2n ** 63n - 1n, -(2n ** 63n)],
+    );
+  });
+
   for (const [strategy, want] of [
     ['sum', 9],
     ['avg', 3],
@@ -75,6 +99,20 @@ describe('metrics builder', () => {
         [[want, { state: 'user' }]],
       );
     });
+
+  it('writes nothing of a point whose integer is no number', () => {
+    const b = builderFor({});
+    const limit = b.stream('memory.limit');
+    limit.point(1);
+    assert.throws(() => limit.point(Number.NaN), RangeError);
+    limit.point(2);
+    const [metric] = [...metricsOf(b.group(EMPTY_RESOURCE, EMPTY_SCOPE)!.items)];
+    assert.ok(metric!.data.type === 'gauge');
+    assert.deepEqual(
+      metric!.data.points.map((p) => p.value),
+      [1n, 2n],
+    );
+  });
 
   it('refuses metrics and attributes that are not in the catalogue', () => {
     assert.throws(() => builderFor({ nosuch: {} }), /nosuch/);

@@ -2,7 +2,7 @@
  * Writes the points of a scrape straight as encoded Metric messages: descriptors and attribute sets are encoded once,
  * so that a scrape allocates little more than its output.
  */
-import { BYTES, ProtoWriter, putVarint, varintSize } from '../../wire/proto.ts';
+import { ProtoWriter, putVarint, varintSize } from '../../wire/proto.ts';
 import type { Group } from '../batch.ts';
 import type { Resource, Scope } from '../resource.ts';
 import { type AttributeSet, attributeSet, NO_ATTRIBUTES } from './attribute-set.ts';
@@ -13,6 +13,31 @@ const SUM = 7;
 const CUMULATIVE = 2;
 /** Three fixed64 fields of one byte tag each: start time, time, value. */
 const POINT_FIELDS = 27;
+
+/** Field 1 of Gauge and Sum, fields 4 and 6 of NumberDataPoint. */
+const POINT_TAG = 0x0a;
+const DOUBLE_TAG = 0x21;
+const INT_TAG = 0x31;
+
+/** Copies the first `size` bytes and returns where they end. */
+function copySmall(from: Uint8Array, size: number, to: Uint8Array, at: number): number {
+  // perf: a view costs more than the copy of a few bytes, and most metrics have one point.
+  if (size > 128) to.set(from.subarray(0, size), at);
+  else for (let i = 0; i < size; i++) to[at + i] = from[i]!;
+  return at + size;
+}
+
+const TWO_32 = 2 ** 32;
+
+/** sfixed64, without a bigint where a number is exact. */
+function putInt64(buf: Buffer, at: number, value: number | bigint): number {
+  const whole = typeof value === 'number' ? Math.trunc(value) : value;
+  if (typeof whole === 'bigint' || !Number.isSafeInteger(whole))
+    return buf.writeBigUInt64LE(BigInt.asUintN(64, BigInt(whole)), at);
+  const high = Math.floor(whole / TWO_32);
+  buf.writeUInt32LE((whole - high * TWO_32) >>> 0, at);
+  return buf.writeUInt32LE(high >>> 0, at + 4);
+}
 
 interface Merged {
   readonly set: AttributeSet;
@@ -88,12 +113,18 @@ export class MetricStream {
   #write(value: number | bigint, set: AttributeSet): void {
     const size = POINT_FIELDS + set.encoded.length;
     const w = this.#points;
-    w.tag(1, BYTES);
-    w.varint(size);
-    w.raw(this.times);
-    if (this.#declaration.valueType === 'double') w.double(4, Number(value));
-    else w.fixed64(6, typeof value === 'bigint' ? value : BigInt(Math.trunc(value)));
-    w.raw(set.encoded);
+    w.reserve(size + 6);
+    const { buf } = w;
+    buf[w.pos] = POINT_TAG;
+    let at = copySmall(this.times, 18, buf, putVarint(buf, w.pos + 1, size));
+    if (this.#declaration.valueType === 'double') {
+      buf[at++] = DOUBLE_TAG;
+      at = buf.writeDoubleLE(Number(value), at);
+    } else {
+      buf[at++] = INT_TAG;
+      at = putInt64(buf, at, value);
+    }
+    w.pos = copySmall(set.encoded, set.encoded.length, buf, at);
     this.#count++;
   }
 
@@ -122,8 +153,7 @@ export class MetricStream {
     out.raw(this.#head);
     out.buf[out.pos++] = (this.#declaration.type === 'sum' ? SUM : GAUGE) * 8 + 2;
     out.pos = putVarint(out.buf, out.pos, data);
-    points.buf.copy(out.buf, out.pos, 0, points.pos);
-    out.pos += points.pos;
+    out.pos = copySmall(points.buf, points.pos, out.buf, out.pos);
     out.raw(this.#tail);
     points.reset();
     this.#count = 0;

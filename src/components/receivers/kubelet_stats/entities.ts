@@ -14,8 +14,9 @@ export class Entity {
   /** What the resource was made of, besides the key. */
   readonly detail: string;
   seenAt = -1;
-  /** Containers and volumes of a pod. */
-  readonly children = new Entities();
+  /** Of a pod, or the system containers of a node. */
+  readonly containers = new Entities();
+  readonly volumes = new Entities();
   #startText: string | null | undefined;
   #start = 0n;
   #startMs = Number.NaN;

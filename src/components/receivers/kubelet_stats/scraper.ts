@@ -63,7 +63,8 @@ export class KubeletScraper implements Scraper {
   readonly #pod: PodWriter;
   readonly #container: ContainerWriter;
   readonly #volume: VolumeWriter;
-  readonly #entities = new Entities();
+  readonly #nodes = new Entities();
+  readonly #pods = new Entities();
   #scrapes = 0;
   #capacity = { cpus: 0, memoryBytes: 0, askedAtMs: Number.NEGATIVE_INFINITY };
 
@@ -104,7 +105,7 @@ export class KubeletScraper implements Scraper {
     const body = await kubelet.get('/stats/summary', { signal });
     const parse = hasLargeNumbers(body) ? parseExact : undefined;
     const summary = kubelet.parse('/stats/summary', body, parse) as Summary | null;
-    const pods = this.#needsPods ? await this.#pods(signal, errors) : undefined;
+    const pods = this.#needsPods ? await this.#askPods(signal, errors) : undefined;
     const claims = this.#wantsVolumes && pods ? await this.#claimsOf(summary, pods, signal) : NO_CLAIMS;
     if (this.#needsNode) await this.#askCapacity(signal, errors);
     const { cpus, memoryBytes } = this.#capacity;
@@ -118,7 +119,7 @@ export class KubeletScraper implements Scraper {
   }
 
   /** Without them, what does not depend on them is measured all the same. */
-  async #pods(signal: AbortSignal, errors: string[]): Promise<ReadonlyMap<string, PodDetails> | undefined> {
+  async #askPods(signal: AbortSignal, errors: string[]): Promise<ReadonlyMap<string, PodDetails> | undefined> {
     try {
       return podDetails(await this.#o.kubelet.getJson('/pods', { signal }));
     } catch (e) {
@@ -174,20 +175,21 @@ export class KubeletScraper implements Scraper {
     if (node && this.#groups.has('node')) {
       const nodeName = node.nodeName ?? '';
       const attributes: Attributes = [['k8s.node.name', nodeName]];
-      const entity = this.#entities.get(nodeName, '', at, () => this.#resource(attributes));
+      const entity = this.#nodes.get(nodeName, '', at, () => this.#resource(attributes));
       this.#node.write(node, entity);
       if (this.#system.enabled)
         for (const s of list(node.systemContainers)) {
           const name = s?.name ?? '';
-          const child = entity.children.get(name, '', at, () =>
+          const child = entity.containers.get(name, '', at, () =>
             this.#resource([...attributes, ['k8s.node.system_container.name', name]]),
           );
           this.#system.write(s, child);
         }
-      entity.children.sweep(at);
+      entity.containers.sweep(at);
     }
     for (const pod of list(summary?.pods)) if (pod?.podRef) this.#writePod(pod, around, at);
-    this.#entities.sweep(at);
+    this.#nodes.sweep(at);
+    this.#pods.sweep(at);
     return groups;
   }
 
@@ -198,8 +200,7 @@ export class KubeletScraper implements Scraper {
       ['k8s.pod.name', name],
       ['k8s.namespace.name', namespace],
     ];
-    // The key of a node is its name, which has no slash.
-    const entity = this.#entities.get(`/${uid}`, `${namespace}/${name}`, at, () => this.#resource(attributes));
+    const entity = this.#pods.get(uid, `${namespace}/${name}`, at, () => this.#resource(attributes));
     const details = around.pods?.get(uid);
     const shares: Shares = {
       resources: details?.resources,
@@ -217,7 +218,7 @@ export class KubeletScraper implements Scraper {
             this.#skipped(id === '' ? 'has an empty containerID' : NOT_FOUND, pod, containerName, 'container');
           continue;
         }
-        const child = entity.children.get(`c/${containerName}`, id ?? '', at, () =>
+        const child = entity.containers.get(containerName, id ?? '', at, () =>
           this.#resource([
             ...attributes,
             ['k8s.container.name', containerName],
@@ -230,7 +231,8 @@ export class KubeletScraper implements Scraper {
         });
       }
     if (this.#groups.has('volume')) this.#writeVolumes(pod, entity, attributes, details, around, at);
-    entity.children.sweep(at);
+    entity.containers.sweep(at);
+    entity.volumes.sweep(at);
   }
 
   #writeVolumes(
@@ -262,7 +264,7 @@ export class KubeletScraper implements Scraper {
         }
         extra = [...volumeAttributes(spec), ...(outcome?.attributes ?? [])];
       }
-      const entity = podEntity.children.get(`v/${name}`, extra.join('\n'), at, () =>
+      const entity = podEntity.volumes.get(name, extra.join('\n'), at, () =>
         // Of an attribute that is there twice the later value counts: the volume behind a claim says more.
         this.#resource([...new Map([...podAttributes, ['k8s.volume.name', name], ...extra])]),
       );
