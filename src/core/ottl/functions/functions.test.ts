@@ -11,6 +11,9 @@ import { durationText } from './time-text.ts';
 const map = (o: Record<string, Value>): Value => new Map(Object.entries(o));
 
 const converters: [string, Value | undefined | RegExp][] = [
+  ['ExtractGrokPatterns("GET 200", "%{WORD:method} %{INT:code:int}")', map({ method: 'GET', code: 200n })],
+  ['ParseXML("<a>b</a>")', map({ tag: 'a', content: 'b' })],
+  ['ParseSimplifiedXML("<a>b</a>")', map({ a: 'b' })],
   ['Bool("t")', true],
   ['Bool("0")', false],
   ['Bool("x")', undefined],

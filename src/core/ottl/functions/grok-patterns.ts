@@ -1,0 +1,115 @@
+/** The names that grok expressions are made of, in the syntax of Go. User definitions come before these. */
+
+const MONTHS =
+  'Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:tember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?';
+const H = '[0-9A-Fa-f]{1,4}';
+const V4 = '(?:(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)\\.){3}(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+
+export const GROK_PATTERNS: Readonly<Record<string, string>> = {
+  // Words, numbers, texts
+  WORD: '\\b\\w+\\b',
+  NOTSPACE: '\\S+',
+  SPACE: '\\s*',
+  DATA: '.*?',
+  GREEDYDATA: '.*',
+  INT: '[+-]?\\d+',
+  POSINT: '\\b[1-9]\\d*\\b',
+  NONNEGINT: '\\b\\d+\\b',
+  BASE10NUM: '[+-]?(?:\\d+(?:\\.\\d+)?|\\.\\d+)',
+  NUMBER: '%{BASE10NUM}',
+  BASE16NUM: '[+-]?(?:0x)?[0-9A-Fa-f]+',
+  BASE16FLOAT: '\\b[+-]?(?:0x)?(?:[0-9A-Fa-f]+(?:\\.[0-9A-Fa-f]*)?|\\.[0-9A-Fa-f]+)\\b',
+  BOOL: 'true|false',
+  QUOTEDSTRING: '"(?:\\\\.|[^\\\\"])*"|\'(?:\\\\.|[^\\\\\'])*\'|`(?:\\\\.|[^\\\\`])*`',
+  QS: '%{QUOTEDSTRING}',
+  UUID: '[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}',
+  URN: "urn:[0-9A-Za-z][0-9A-Za-z-]{0,31}:[0-9A-Za-z()+,.:=@;$_!*'/?#%-]+",
+  LOGLEVEL:
+    '(?i:alert|trace|debug|notice|info(?:rmation)?|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal|severe|emerg(?:ency)?)',
+  // Who and where
+  USERNAME: '[a-zA-Z0-9._-]+',
+  USER: '%{USERNAME}',
+  EMAILLOCALPART: "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+)*",
+  EMAILADDRESS: '%{EMAILLOCALPART}@%{HOSTNAME}',
+  HTTPDUSER: '%{EMAILADDRESS}|%{USER}',
+  CISCOMAC: '(?:[A-Fa-f0-9]{4}\\.){2}[A-Fa-f0-9]{4}',
+  WINDOWSMAC: '(?:[A-Fa-f0-9]{2}-){5}[A-Fa-f0-9]{2}',
+  COMMONMAC: '(?:[A-Fa-f0-9]{2}:){5}[A-Fa-f0-9]{2}',
+  MAC: '%{CISCOMAC}|%{WINDOWSMAC}|%{COMMONMAC}',
+  IPV4: V4,
+  IPV6: [
+    `(?:${H}:){7}${H}`,
+    `(?:${H}:){6}(?:${V4})`,
+    `(?:${H}:){1,6}:${V4}`,
+    `(?:${H}:){1,6}:${H}`,
+    `(?:${H}:){1,5}(?::${H}){1,2}`,
+    `(?:${H}:){1,4}(?::${H}){1,3}`,
+    `(?:${H}:){1,3}(?::${H}){1,4}`,
+    `(?:${H}:){1,2}(?::${H}){1,5}`,
+    `${H}:(?::${H}){1,6}`,
+    `::(?:ffff:)?${V4}`,
+    `:(?::${H}){1,7}`,
+    `(?:${H}:){1,7}:`,
+    '::',
+  ]
+    .map((form) => `(?:${form})`)
+    .join('|')
+    .replace(/^(.*)$/, '(?:$1)(?:%[0-9A-Za-z]+)?'),
+  IP: '%{IPV6}|%{IPV4}',
+  HOSTNAME: '\\b[0-9A-Za-z][0-9A-Za-z_-]{0,62}(?:\\.[0-9A-Za-z][0-9A-Za-z_-]{0,62})*\\.?',
+  HOST: '%{HOSTNAME}',
+  IPORHOST: '%{IP}|%{HOSTNAME}',
+  HOSTPORT: '%{IPORHOST}:%{POSINT}',
+  UNIXPATH: '(?:/[\\w_%!$@:.,+~-]*)+',
+  WINPATH: '(?:[A-Za-z]:|\\\\)(?:\\\\[^\\\\?*]*)+',
+  PATH: '%{UNIXPATH}|%{WINPATH}',
+  TTY: '/dev/(?:pts|tty(?:[pq])?)(?:\\w+)?/?(?:\\d+)?',
+  URIPROTO: '[A-Za-z](?:[A-Za-z0-9+.-]+)+',
+  URIHOST: '%{IPORHOST}(?::%{POSINT})?',
+  URIPATH: "(?:/[A-Za-z0-9$.+!*'(){},~:;=@#%&_-]*)+",
+  URIQUERY: "[A-Za-z0-9$.+!*'|(){},~@#%&/=:;_?<>\\[\\]-]*",
+  URIPARAM: '\\?%{URIQUERY}',
+  URIPATHPARAM: '%{URIPATH}(?:%{URIPARAM})?',
+  URI: '%{URIPROTO}://(?:%{USER}(?::[^@]*)?@)?(?:%{URIHOST})?(?:%{URIPATH}(?:%{URIPARAM})?)?',
+  // When
+  MONTH: `\\b(?:${MONTHS})\\b`,
+  MONTHNUM: '0?[1-9]|1[0-2]',
+  MONTHNUM2: '0[1-9]|1[0-2]',
+  MONTHDAY: '0[1-9]|[12]\\d|3[01]|[1-9]',
+  DAY: 'Mon(?:day)?|Tue(?:sday)?|Wed(?:nesday)?|Thu(?:rsday)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?',
+  YEAR: '(?:\\d\\d){1,2}',
+  HOUR: '2[0123]|[01]?\\d',
+  MINUTE: '[0-5]\\d',
+  SECOND: '(?:[0-5]?\\d|60)(?:[:.,]\\d+)?',
+  TIME: '%{HOUR}:%{MINUTE}(?::%{SECOND})',
+  DATE_US: '%{MONTHNUM}[/-]%{MONTHDAY}[/-]%{YEAR}',
+  DATE_EU: '%{MONTHDAY}[./-]%{MONTHNUM}[./-]%{YEAR}',
+  ISO8601_TIMEZONE: 'Z|[+-]%{HOUR}(?::?%{MINUTE})',
+  ISO8601_SECOND: '%{SECOND}|60',
+  ISO8601_HOUR: '2[0123]|[01]\\d',
+  TIMESTAMP_ISO8601: '%{YEAR}-%{MONTHNUM}-%{MONTHDAY}[T ]%{HOUR}:?%{MINUTE}(?::?%{SECOND})?(?:%{ISO8601_TIMEZONE})?',
+  DATE: '%{DATE_US}|%{DATE_EU}',
+  DATESTAMP: '%{DATE}[- ]%{TIME}',
+  TZ: '[A-Z]{3}',
+  DATESTAMP_RFC822: '%{DAY} %{MONTH} %{MONTHDAY} %{YEAR} %{TIME} %{TZ}',
+  DATESTAMP_RFC2822: '%{DAY}, %{MONTHDAY} %{MONTH} %{YEAR} %{TIME} %{ISO8601_TIMEZONE}',
+  DATESTAMP_OTHER: '%{DAY} %{MONTH} %{MONTHDAY} %{TIME} %{TZ} %{YEAR}',
+  DATESTAMP_EVENTLOG: '%{YEAR}%{MONTHNUM2}%{MONTHDAY}%{HOUR}%{MINUTE}%{SECOND}',
+  HTTPDATE: '%{MONTHDAY}/%{MONTH}/%{YEAR}:%{TIME} %{INT}',
+  HTTPDERROR_DATE: '%{DAY} %{MONTH} %{MONTHDAY} %{TIME} %{YEAR}',
+  SYSLOGTIMESTAMP: '%{MONTH} +%{MONTHDAY} %{TIME}',
+  // Lines of well-known programs, with the field names of ECS
+  PROG: '[!-Z\\\\^-~]+',
+  SYSLOGPROG: '%{PROG:process.name}(?:\\[%{POSINT:process.pid:int}\\])?',
+  SYSLOGHOST: '%{IPORHOST}',
+  SYSLOGFACILITY: '<%{NONNEGINT:log.syslog.facility.code:int}.%{NONNEGINT:log.syslog.priority:int}>',
+  SYSLOGBASE: '%{SYSLOGTIMESTAMP:timestamp} (?:%{SYSLOGFACILITY} )?%{SYSLOGHOST:host.hostname} %{SYSLOGPROG}:',
+  HTTPD_COMMONLOG:
+    '%{IPORHOST:source.address} (?:-|%{HTTPDUSER:apache.access.user.identity}) (?:-|%{HTTPDUSER:user.name}) ' +
+    '\\[%{HTTPDATE:timestamp}\\] "(?:%{WORD:http.request.method} %{NOTSPACE:url.original}' +
+    '(?: HTTP/%{NUMBER:http.version})?|%{DATA})" ' +
+    '(?:-|%{INT:http.response.status_code:int}) (?:-|%{INT:http.response.body.bytes:int})',
+  HTTPD_COMBINEDLOG: '%{HTTPD_COMMONLOG} "(?:-|%{DATA:http.request.referrer})" "(?:-|%{DATA:user_agent.original})"',
+  COMMONAPACHELOG: '%{HTTPD_COMMONLOG}',
+  COMBINEDAPACHELOG: '%{HTTPD_COMBINEDLOG}',
+};
