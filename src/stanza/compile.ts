@@ -68,11 +68,17 @@ export async function compileProgram(config: ProgramConfig, ctx: ProgramContext)
   const stages = wire(config.operators, ctx.path);
   const emitter = new Emitter(config, ctx);
   const holders: Holder[] = [];
-  const first = link(stages, emitter, ctx, holders);
+  const holderOf = new Map<number, Holder>();
+  const first = link(stages, emitter, ctx, holders, holderOf);
   const token: Program['token'] = (source, t) => first(emitter.entry(source, t));
   const fast = chooseWindow(
     {
       operators: config.operators,
+      parsed: stages.map((s) => s.config),
+      groups: (index) => {
+        const holder = holderOf.get(index);
+        return { has: (key) => holder?.has?.(key) ?? false, release: (key) => holder?.release?.(key) };
+      },
       computed: emitter.attributes.templates.length + emitter.resource.templates.length > 0,
       token,
       severityOf: severityMatch,
@@ -193,7 +199,13 @@ function wire(operators: readonly unknown[], path: readonly (string | number)[])
 }
 
 /** Chains the stages from the end to the front; each closure knows what comes after it. */
-function link(stages: readonly Stage[], emitter: Emitter, ctx: ProgramContext, holders: Holder[]): Process {
+function link(
+  stages: readonly Stage[],
+  emitter: Emitter,
+  ctx: ProgramContext,
+  holders: Holder[],
+  holderOf: Map<number, Holder>,
+): Process {
   const made = new Map<number, Process>();
   const held: { order: number; holder: Holder }[] = [];
   const end: Process = (entry) => emitter.emit(entry);
@@ -274,7 +286,10 @@ function link(stages: readonly Stage[], emitter: Emitter, ctx: ProgramContext, h
   };
   for (let i = stages.length - 1; i >= 0; i--) build(i);
   // What a first operator gives out at a flush may stay in one behind it: those come later.
-  for (const { holder } of held.sort((a, b) => a.order - b.order)) holders.push(holder);
+  for (const { holder, order } of held.sort((a, b) => a.order - b.order)) {
+    holders.push(holder);
+    holderOf.set(order, holder);
+  }
   return stages.length > 0 ? build(0) : end;
 }
 

@@ -16,6 +16,9 @@ export interface Holder {
   tick(): void;
   flush(): void;
   forget(source: Source): void;
+  /** Of one that groups by a key: is there a group, and give it out. */
+  has?(key: string): boolean;
+  release?(key: string): void;
 }
 
 export interface OperatorContext {

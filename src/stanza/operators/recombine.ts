@@ -111,6 +111,11 @@ export const recombine = defineOperator({
       forget(source) {
         for (const [key, batch] of open) if (batch.held.has(source)) release(key, batch);
       },
+      has: (key) => open.has(key),
+      release(key) {
+        const batch = open.get(key);
+        if (batch) release(key, batch);
+      },
     };
     ctx.hold(holder);
 

@@ -1,11 +1,14 @@
 /** Decides whether a list of operators can take the fast way, and how much of it. */
 import { parseSize } from '../../core/schema.ts';
+import type { Field } from '../field.ts';
 import type { ProgramContext, Token } from '../program.ts';
 import type { SeverityMatch } from '../severity.ts';
 import type { Source } from '../source.ts';
 import { leadsOn, only, parserTail, type Raw } from './choose-parser.ts';
 import { type ContainerOptions, containerWindow } from './container.ts';
+import { type GroupHolder, type JoinOptions, LineJoin } from './join.ts';
 import { plainWindow } from './plain.ts';
+import { textPredicate } from './predicate.ts';
 import type { Window } from './record.ts';
 
 export interface ChosenWindow {
@@ -20,6 +23,10 @@ export interface ChosenWindow {
 export interface ChoiceInput {
   /** As the configuration has them; already found valid. */
   readonly operators: readonly unknown[];
+  /** As their schemas give them. */
+  readonly parsed: readonly unknown[];
+  /** What the operator at this place holds back. */
+  readonly groups: (index: number) => GroupHolder;
   /** Some configured attribute or resource attribute is computed per record. */
   readonly computed: boolean;
   readonly token: (source: Source, token: Token) => void;
@@ -38,7 +45,17 @@ export function chooseWindow(input: ChoiceInput, ctx: ProgramContext): ChosenWin
   const container = first && containerOptions(first, others[0]);
   if (!container) return undefined;
   if (others.length === 0) return containerWindow(container, { sink, clock, fallback: input.token });
-  const tail = parserTail(others, { severityOf: input.severityOf, nowMs: () => clock.nowMs() });
+  const [second, ...behind] = others;
+  const parsers = { severityOf: input.severityOf, nowMs: () => clock.nowMs() };
+  if (second?.['type'] === 'recombine') {
+    const options = joinOptions(second, input.parsed[1], behind[0]);
+    const tail = parserTail(behind, parsers);
+    if (!options || (behind.length > 0 && !tail)) return undefined;
+    const common = { sink, clock, fallback: input.token };
+    const join = new LineJoin(options, { ...common, tail, general: input.groups(1) });
+    return containerWindow(container, { ...common, join, avoid: tail });
+  }
+  const tail = parserTail(others, parsers);
   return tail && containerWindow(container, { sink, clock, fallback: input.token, tail });
 }
 
@@ -68,6 +85,43 @@ function containerOptions(o: Raw, next: Raw | undefined): ContainerOptions | und
     maxLogSize,
     flushAfterMs: 5000,
   };
+}
+
+/** The parts of recombine's configuration that are asked for here, as its schema gives them. */
+interface RecombineConfig {
+  readonly combine_field: Field;
+  readonly combine_with: string;
+  readonly source_identifier: Field;
+  readonly overwrite_with: 'oldest' | 'newest';
+  readonly max_batch_size: number;
+  readonly max_unmatched_batch_size: number;
+  readonly max_sources: number;
+  readonly max_log_size: number;
+  readonly force_flush_period: number;
+}
+
+function joinOptions(o: Raw, parsed: unknown, next: Raw | undefined): JoinOptions | undefined {
+  const config = parsed as RecombineConfig;
+  const { combine_field: field, source_identifier: id } = config;
+  const first = o['is_first_entry'];
+  const expression = first ?? o['is_last_entry'];
+  if (o['if'] !== undefined || !leadsOn(o, next) || typeof expression !== 'string') return undefined;
+  if (field.root !== 'body' || !field.isRoot) return undefined;
+  if (id.root !== 'attributes' || id.keys.length !== 1 || id.keys[0] !== 'log.file.path') return undefined;
+  const matches = textPredicate(expression);
+  return (
+    matches && {
+      matches,
+      isFirst: first !== undefined,
+      glue: config.combine_with,
+      newest: config.overwrite_with === 'newest',
+      maxLines: config.max_batch_size,
+      maxUnmatchedLines: config.max_unmatched_batch_size,
+      maxBytes: config.max_log_size,
+      maxSources: config.max_sources,
+      flushAfterMs: config.force_flush_period,
+    }
+  );
 }
 
 function parseSizeOf(v: unknown): number | undefined {

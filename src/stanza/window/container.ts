@@ -9,6 +9,7 @@ import { EMPTY_SCOPE, type Resource, resourceOf } from '../../core/resource.ts';
 import { podOf } from '../operators/container-path.ts';
 import type { Source } from '../source.ts';
 import { IsoTime } from './iso-time.ts';
+import type { Line, LineJoin } from './join.ts';
 import {
   BLANK_LINE,
   commonFields,
@@ -39,6 +40,10 @@ export interface ContainerContext extends WindowContext {
    * then, so that what is joined is parsed, too.
    */
   readonly tail?: Tail;
+  /** recombine, and what comes behind it. */
+  readonly join?: LineJoin;
+  /** The tail of `join`. */
+  readonly avoid?: Pick<Tail, 'avoid'> | undefined;
 }
 
 export interface ContainerWindow {
@@ -72,11 +77,15 @@ interface Open {
   readonly parts: [Parts | undefined, Parts | undefined];
   /** The general way has parts, or had some: what comes next belongs there. */
   readonly isGeneral: [boolean, boolean];
+  /** When that was last set. */
+  generalSinceMs: number;
 }
 
 /** What is constant for one source. */
 interface About {
   readonly for: unknown;
+  /** log.file.path: by this recombine tells groups apart. */
+  readonly path: string;
   readonly resource: Resource;
   /** Common fields of records: stdout F, stderr F, stdout P, stderr P. */
   readonly common: readonly Buffer[];
@@ -88,19 +97,23 @@ const SPACE = 32;
 const FULL = 70;
 const PARTIAL = 80;
 const NOTHING = Buffer.alloc(0);
+const NO_LINE = { start: 0, end: 0, offset: 0, from: 0, to: 0, seconds: 0, nanos: 0, common: NOTHING };
 const TAKEN = ['log.iostream', 'logtag'];
 
 export function containerWindow(options: ContainerOptions, ctx: ContainerContext): ContainerWindow {
-  const { sink, tail } = ctx;
+  const { sink, tail, join } = ctx;
   const known = new WeakMap<Source, About | null>();
   const openByPath = new Map<string, Open>();
   const inherited = new WeakMap<Source, Open>();
   /** Those with parts in them. */
   const active = new Set<Open>();
+  /** Those that the general way has parts of, and the path of the file. */
+  const general = new Map<Open, string>();
 
   function openAt(path: string): Open {
     let open = openByPath.get(path);
-    if (!open) openByPath.set(path, (open = { parts: [undefined, undefined], isGeneral: [false, false] }));
+    if (!open)
+      openByPath.set(path, (open = { parts: [undefined, undefined], isGeneral: [false, false], generalSinceMs: 0 }));
     return open;
   }
 
@@ -111,7 +124,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     if (about === undefined || (about !== null && about.for !== source.attributes)) {
       // A renamed file takes along what is open in it: the rest of the line comes from the same file first.
       const open = about?.open ?? inherited.get(source) ?? openAt(source.path);
-      about = describeSource(source, open, options.addMetadataFromFilepath);
+      about = describeSource(source, open, options.addMetadataFromFilepath, join !== undefined);
       known.set(source, about);
     }
     return about;
@@ -133,6 +146,18 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     if (owner === source) sink.wrote(end, 1, parts.bytes + bytes);
     else sink.wroteJoined(end, parts.bytes, source, bytes);
     owner.holds.remove(offset);
+  }
+
+  /** A line of this stream takes the general way: what comes next may have to do with it. Tag 0: not known. */
+  function goGeneral({ open, path }: About, stream: 0 | 1, tag: number): void {
+    const { isGeneral, parts } = open;
+    if (tag !== 0) isGeneral[stream] = tag === PARTIAL;
+    // Lines with tags of their own count as parts there.
+    else if (!parts[0] && !parts[1]) isGeneral.fill(true);
+    if (isGeneral[0] || isGeneral[1]) {
+      open.generalSinceMs = ctx.clock.monotonicMs();
+      general.set(open, path);
+    } else general.delete(open);
   }
 
   /** A part of a line that goes on (P). */
@@ -173,12 +198,13 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     if (about) {
       observe(about.common[0]!, nowMs);
       observe(about.common[1]!, nowMs);
-      tail?.avoid(source, TAKEN);
+      (tail ?? ctx.avoid)?.avoid(source, TAKEN);
     }
     sink.reserve(1024);
     if (about) sink.open(source, about.resource, EMPTY_SCOPE);
     let mem = sink.mem;
     let o = sink.pos;
+    const line: Line = { ...NO_LINE, buf };
     let records = 0;
     let bytes = 0;
     let blank = 0;
@@ -231,12 +257,9 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
         bytes = 0;
         const at = offset + (p - start);
         const open = about?.open;
-        if (q < 0 || (tail && open) || (open?.isGeneral[stream] && !open.parts[stream])) {
-          if (open) {
-            if (q >= 0) open.isGeneral[stream] = tag === PARTIAL;
-            // Lines with tags of their own count as parts there.
-            else if (!open.parts[0] && !open.parts[1]) open.isGeneral.fill(true);
-          }
+        if (q < 0 || ((tail || join) && open) || (open?.isGeneral[stream] && !open.parts[stream])) {
+          if (about) goGeneral(about, stream, q < 0 ? 0 : tag);
+          if (about) join?.handOver(about.path, buf);
           ctx.fallback(source, tokenOf(buf, a, b, p, after, at));
         } else if (tag === PARTIAL) keepPart(source, about!.open, stream, buf.subarray(q, b), after - p, at, nowMs);
         else emitJoined(about!.open, stream, source, buf, q, b, after - p);
@@ -244,6 +267,26 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
         if (about) sink.open(source, about.resource, EMPTY_SCOPE);
         mem = sink.mem;
         o = sink.pos;
+        if (sink.hasReady) break;
+        continue;
+      }
+
+      if (join) {
+        const isBroken = !clean && !isUtf8(buf.subarray(q, b));
+        const open = about!.open;
+        line.start = p;
+        line.end = after;
+        line.offset = offset + (p - start);
+        line.from = q;
+        line.to = b;
+        line.seconds = iso.seconds;
+        line.nanos = iso.nanos;
+        line.common = about!.common[stream]!;
+        if (isBroken) join.handOver(about!.path, buf);
+        const isPending = open.isGeneral[0] || open.isGeneral[1];
+        if (isBroken || !join.take(source, about!.path, about!.resource, line, nowMs, isPending))
+          ctx.fallback(source, tokenOf(buf, a, b, p, after, line.offset));
+        p = after;
         if (sink.hasReady) break;
         continue;
       }
@@ -289,6 +332,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
       p = after;
     }
     if (records > 0) sink.wrote(o, records, bytes);
+    if (about) join?.keep(about.path, buf);
     if (blank > 0) source.ledger.settle(0, blank, BLANK_LINE);
     return p - start;
   };
@@ -296,6 +340,14 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
   return {
     window,
     flush(all) {
+      join?.flush(all);
+      // Their time is over there, too: they are given out at this tick, after this.
+      for (const [open, path] of general)
+        if (all || ctx.clock.monotonicMs() - open.generalSinceMs >= options.flushAfterMs) {
+          open.isGeneral.fill(false);
+          general.delete(open);
+          join?.handOver(path, NOTHING);
+        }
       const due = all ? Number.MAX_VALUE : ctx.clock.nowMs() - options.flushAfterMs;
       for (const open of active)
         for (const stream of [0, 1] as const) {
@@ -311,6 +363,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
       openByPath.delete(source.path);
     },
     forget(source) {
+      join?.forget(source);
       const open = openByPath.get(source.path);
       if (open && !open.parts.some(Boolean) && !open.isGeneral.some(Boolean)) openByPath.delete(source.path);
     },
@@ -318,10 +371,11 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
 }
 
 /** null: lines of this source must take the general way (its path names no pod, so every line is an error there). */
-function describeSource(source: Source, open: Open, fromPath: boolean): About | null {
+function describeSource(source: Source, open: Open, fromPath: boolean, needsPath: boolean): About | null {
   const resource = new Map(source.resource);
+  const path = source.attributes.get('log.file.path');
+  if (needsPath && (typeof path !== 'string' || path === '')) return null;
   if (fromPath) {
-    const path = source.attributes.get('log.file.path');
     const pod = typeof path === 'string' ? podOf(path) : undefined;
     if (!pod) return null;
     for (let i = 0; i < pod.length; i += 2) resource.set(pod[i]!, pod[i + 1]!);
@@ -333,6 +387,7 @@ function describeSource(source: Source, open: Open, fromPath: boolean): About | 
     ]);
   return {
     for: source.attributes,
+    path: typeof path === 'string' ? path : '',
     resource: resourceOf(resource),
     common: [common('stdout', 'F'), common('stderr', 'F'), common('stdout', 'P'), common('stderr', 'P')],
     open,
