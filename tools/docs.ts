@@ -1,17 +1,21 @@
 /**
  * `npm run docs`: writes the pages of docs/ that the code knows best: one per component, the operators, and the tables
- * of docs/compat.md below its hand-written part (docs/compat.src.md). `--check` only says which are out of date.
+ * of docs/compat.md below its hand-written part (docs/compat.src.md). `--check` only says which are out of date;
+ * `--root` takes another directory than this repository.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type * as z from 'zod';
 import { registry } from '../src/components/index.ts';
 import type { AnyDefinition } from '../src/core/component.ts';
 import type { Instrument } from '../src/core/telemetry.ts';
 import { describeSchema, type SchemaRow } from '../src/service/config/describe-schema.ts';
 import { operatorDefinitions } from './operators.ts';
 import { ottlPage } from './ottl.ts';
+import { refusalOf } from './refusals.ts';
 
-const ROOT = join(import.meta.dirname, '..');
+const rootFlag = process.argv.indexOf('--root');
+const ROOT = rootFlag > 0 ? process.argv[rootFlag + 1]! : join(import.meta.dirname, '..');
 const NOTE = '<!-- Written by `npm run docs`. Change the schema in the code, not this file. -->';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ');
@@ -23,7 +27,14 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)];
 }
 
-function keyTable(rows: readonly SchemaRow[]): string[] {
+/** Keys that are there only to say that they are refused; each must have an error that says so. */
+const REFUSED = /^not supported\b/i;
+
+function refusalIn(schema: z.ZodType, row: SchemaRow): string | undefined {
+  return REFUSED.test(row.description) ? refusalOf(schema, row.key) : undefined;
+}
+
+function keyTable(rows: readonly SchemaRow[], schema: z.ZodType): string[] {
   if (rows.length === 0) return ['It has no keys.'];
   return table(
     ['key', 'type', 'default', ''],
@@ -31,10 +42,12 @@ function keyTable(rows: readonly SchemaRow[]): string[] {
       code(r.key),
       cell(r.type),
       r.default === '' ? '' : code(r.default),
-      cell(r.description) + (r.isSecret ? ' (secret)' : ''),
+      cell(r.description) + (r.isSecret ? ' (secret)' : '') + told(refusalIn(schema, r)),
     ]),
   );
 }
+
+const told = (refusal: string | undefined): string => (refusal === undefined ? '' : `. Refused: ${code(refusal)}`);
 
 const metricTable = (instruments: readonly Instrument[]): string[] =>
   table(
@@ -58,7 +71,7 @@ function componentPage(definitions: readonly AnyDefinition[]): string {
     lines.push(`## ${capital(d.kind)}`, '', d.summary, '');
     lines.push(`Stability: ${d.stability}.${signals ? ` Signals: ${signals}.` : ''}`);
     if (d.aliases?.length) lines.push(`Formerly ${alsoWritten(d.aliases)}, which still works, with a warning.`);
-    lines.push('', '### Keys', '', ...keyTable(describeSchema(d.schema)), '');
+    lines.push('', '### Keys', '', ...keyTable(describeSchema(d.schema), d.schema), '');
     if (d.telemetry?.length) lines.push('### Metrics', '', ...metricTable(d.telemetry), '');
   }
   return `${lines.join('\n').trimEnd()}\n`;
@@ -88,10 +101,17 @@ async function operatorsPage(): Promise<string> {
   );
   const commonRows = describeSchema(common);
   const commonNames = new Set(commonRows.map((r) => r.key));
-  lines.push('## Keys of every operator', '', ...keyTable(commonRows), '');
+  lines.push('## Keys of every operator', '', ...keyTable(commonRows, common), '');
   for (const o of operators) {
     const own = describeSchema(o.schema).filter((r) => !commonNames.has(r.key));
-    lines.push(`## ${o.type}`, '', o.summary, '', ...(own.length > 0 ? keyTable(own) : ['No keys of its own.']), '');
+    lines.push(
+      `## ${o.type}`,
+      '',
+      o.summary,
+      '',
+      ...(own.length > 0 ? keyTable(own, o.schema) : ['No keys of its own.']),
+      '',
+    );
   }
   return `${lines.join('\n').trimEnd()}\n`;
 }
@@ -100,11 +120,15 @@ async function operatorsPage(): Promise<string> {
 const NO_EFFECT = /^(accepted|not supported|deprecated)\b|no effect|not supported/i;
 
 function compatPage(definitions: readonly AnyDefinition[]): string {
-  const rows = definitions.flatMap((d) =>
-    describeSchema(d.schema)
-      .filter((r) => NO_EFFECT.test(r.description))
-      .map((r) => [`${d.kind} ${code(d.id)}`, code(r.key), cell(r.description)]),
-  );
+  const rows: string[][] = [];
+  const refused: string[][] = [];
+  for (const d of definitions)
+    for (const r of describeSchema(d.schema)) {
+      const head = [`${d.kind} ${code(d.id)}`, code(r.key)];
+      const refusal = refusalIn(d.schema, r);
+      if (refusal !== undefined) refused.push([...head, code(refusal)]);
+      else if (NO_EFFECT.test(r.description)) rows.push([...head, cell(r.description)]);
+    }
   return [
     '<!-- Written by `npm run docs` from docs/compat.src.md and the schemas. Change those. -->',
     '',
@@ -115,6 +139,13 @@ function compatPage(definitions: readonly AnyDefinition[]): string {
     'They are accepted where otelcol accepts them, so that its configurations load.',
     '',
     ...table(['component', 'key', ''], rows),
+    '',
+    '## Keys that are refused',
+    '',
+    'A configuration that uses one is refused with the error. All other keys do what the page of their component says,',
+    'and a key that no page has is refused as unknown.',
+    '',
+    ...table(['component', 'key', 'error'], refused),
     '',
   ].join('\n');
 }
