@@ -18,6 +18,7 @@ import type { TelemetryConfig } from './config/telemetry.ts';
 import { buildGraph, type Graph } from './graph.ts';
 import { openLog, type ServiceLog, type ServiceLogger } from './log.ts';
 import { type MetricsServers, observeProcess, serveMetrics } from './self-telemetry.ts';
+import { optimizeWhenBusy } from './tiering.ts';
 
 export interface RunOptions {
   /** Called at start and on every SIGHUP. */
@@ -92,6 +93,7 @@ class Service {
     const config = await this.#options.load();
     this.#log = this.#openLog(config.service.telemetry);
     const release = this.#listen();
+    let stopWatching = (): void => {};
     observeProcess(this.#registry, SYSTEM_CLOCK);
     try {
       this.#warn(config.warnings);
@@ -104,6 +106,7 @@ class Service {
       if (!this.#isStopping()) {
         await started;
         this.#logger.info('Everything is ready. Begin running and processing data.');
+        stopWatching = optimizeWhenBusy();
       } else started.catch((error: unknown) => this.#logger.error('Start was interrupted', { error }));
       return await this.#loop();
     } catch (error) {
@@ -111,6 +114,7 @@ class Service {
       await this.#shutDown(HURRY_MS);
       throw error;
     } finally {
+      stopWatching();
       release();
       this.#log.close();
     }

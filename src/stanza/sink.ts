@@ -156,8 +156,10 @@ export class LogsSink {
 
   /** After a burst: gives back the slabs that were kept for the next one. False when there are none. */
   trim(): boolean {
-    const had = this.#pool.length > 0;
+    const had = this.#pool.length > 0 || this.mem.length > 0;
     this.#pool.length = 0;
+    // With nothing unsettled the slab is empty, and nothing is under construction.
+    if (this.#unsettledBytes === 0 && this.#count === 0) this.#enter(newSlab(0));
     return had;
   }
 

@@ -234,7 +234,7 @@ export class FileLogReceiver implements Receiver {
     if (this.#p.sink.unsettledBytes > 0) this.#busyMs = now;
     else if (now - this.#busyMs > REST_AFTER_MS && this.#p.sink.trim())
       // Exporters have let go of their buffers too; without allocations nobody would collect them.
-      (globalThis as { gc?: () => void }).gc?.();
+      (globalThis as { gc?: (how: object) => void }).gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   }
 
   /** Puts what is found beside what is known. */
