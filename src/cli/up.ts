@@ -1,5 +1,10 @@
 /** `sluice up`: both tiers on this machine. */
 import { up } from '../local/up.ts';
+import { optimize } from '../service/tiering.ts';
 import type { Arguments } from './arguments.ts';
 
-export const run = (args: Arguments): Promise<number> => up(args.raw);
+export function run(args: Arguments): Promise<number> {
+  // A workload and a store are busy from the first moment.
+  optimize();
+  return up(args.raw);
+}
