@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
-import { DecompressError, decompress } from './compress.ts';
+import { DecompressError, decompress, UnpackBusyError } from './compress.ts';
 import { snappyFramed } from './grpc-snappy.ts';
 
 const MIB = 1 << 20;
@@ -39,6 +39,17 @@ test('many at a time are unpacked in turn, and the good one among them comes thr
     [[17, MIB]],
   );
   assert.equal((await decompress('gzip', good, 2 * MIB)).length, MIB);
+});
+
+test('bodies that wait to be unpacked have a bound; those beyond may be tried again', async () => {
+  const body = zlib.gzipSync(Buffer.alloc(10 * MIB, 'x'), { level: 0 });
+  const all = Array.from({ length: 20 }, () => decompress('gzip', body, 20 * MIB).then((b) => b.length));
+  const results = await Promise.allSettled(all);
+  const refused = results.filter((r) => r.status === 'rejected');
+  // Two at once, and as many as fit into 128 MiB behind them.
+  assert.equal(refused.length, 20 - 2 - Math.floor((128 * MIB) / body.length));
+  for (const r of refused) assert.ok(r.reason instanceof UnpackBusyError);
+  assert.equal(await decompress('gzip', body, 20 * MIB).then((b) => b.length), 10 * MIB);
 });
 
 test('a million chunks of framed snappy that hold nothing, or one byte, are no more than their content', async () => {

@@ -134,12 +134,23 @@ const ZSTD_WINDOW_LOG = 25;
 
 /** Threads unpack so many large bodies at a time: each holds what it has so far, and bombs come in numbers. */
 const MAX_UNPACKING = 2;
+/** What packed bodies may take that wait for that. */
+const MAX_WAITING_BYTES = 128 * 1024 * 1024;
 let unpacking = 0;
+let waitingBytes = 0;
 const waiting: (() => void)[] = [];
 
-async function inTurn(unpack: () => Promise<Buffer>): Promise<Buffer> {
-  if (unpacking >= MAX_UNPACKING) await new Promise<void>((resolve) => waiting.push(resolve));
-  else unpacking++;
+/** Too many large bodies wait to be unpacked; another try may succeed. */
+export class UnpackBusyError extends Error {}
+
+async function inTurn(data: Buffer, unpack: () => Promise<Buffer>): Promise<Buffer> {
+  if (unpacking < MAX_UNPACKING) unpacking++;
+  else {
+    if (waitingBytes + data.length > MAX_WAITING_BYTES) throw new UnpackBusyError('too much data to unpack at once');
+    waitingBytes += data.length;
+    await new Promise<void>((resolve) => waiting.push(resolve));
+    waitingBytes -= data.length;
+  }
   try {
     return await unpack();
   } finally {
@@ -159,13 +170,13 @@ export async function decompress(encoding: string, data: Buffer, maxBytes: numbe
       case 'identity':
         return data;
       case 'gzip':
-        return large ? await inTurn(() => gunzip(data, options)) : zlib.gunzipSync(data, options);
+        return large ? await inTurn(data, () => gunzip(data, options)) : zlib.gunzipSync(data, options);
       case 'zlib':
       case 'deflate':
-        return large ? await inTurn(() => inflate(data, options)) : zlib.inflateSync(data, options);
+        return large ? await inTurn(data, () => inflate(data, options)) : zlib.inflateSync(data, options);
       case 'zstd': {
         const o = { ...options, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } };
-        return large ? await inTurn(() => unzstd(data, o)) : zlib.zstdDecompressSync(data, o);
+        return large ? await inTurn(data, () => unzstd(data, o)) : zlib.zstdDecompressSync(data, o);
       }
       case 'x-snappy-framed':
         return snappyFrames(data, maxBytes);
@@ -177,7 +188,7 @@ export async function decompress(encoding: string, data: Buffer, maxBytes: numbe
         throw new DecompressError(`unsupported Content-Encoding: ${encoding}`);
     }
   } catch (e) {
-    if (e instanceof DecompressError) throw e;
+    if (e instanceof DecompressError || e instanceof UnpackBusyError) throw e;
     if ((e as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' || /too large/.test((e as Error).message))
       throw new DecompressError('http: request body too large', { cause: e });
     throw new DecompressError(`${encoding}: ${(e as Error).message}`, { cause: e });

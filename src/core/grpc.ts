@@ -1,6 +1,6 @@
 /** What gRPC clients and servers share: status codes, message frames, the encodings of its headers, packing. */
 import { BYTES, ProtoReader, ProtoWriter, VARINT } from '../wire/proto.ts';
-import { type Compressor, compressor, decompress } from './compress.ts';
+import { type Compressor, compressor, decompress, UnpackBusyError } from './compress.ts';
 import { snappyFramed } from './grpc-snappy.ts';
 
 export const OK = 0;
@@ -112,6 +112,7 @@ export async function unpack(message: Buffer, encoding: string, maxBytes: number
     return await decompress(encoding, message, maxBytes);
   } catch (e) {
     const text = (e as Error).message;
+    if (e instanceof UnpackBusyError) throw new GrpcError(UNAVAILABLE, text);
     throw /too large/.test(text)
       ? new GrpcError(RESOURCE_EXHAUSTED, `grpc: received message after decompression larger than max ${maxBytes}`)
       : new GrpcError(INTERNAL, `grpc: failed to decompress the received message: ${text}`, { cause: e });

@@ -7,7 +7,7 @@ import type { ArrivingBodies } from '../../../core/arriving.ts';
 import { type ServerAuth, serverAuth } from '../../../core/auth.ts';
 import type { Batch, Consumer, Signal } from '../../../core/batch.ts';
 import type { Receiver, ReceiverContext } from '../../../core/component.ts';
-import { DECODABLE, DecompressError, decompress } from '../../../core/compress.ts';
+import { DECODABLE, DecompressError, decompress, UnpackBusyError } from '../../../core/compress.ts';
 import { messageOf } from '../../../core/errors.ts';
 import {
   BodyCutError,
@@ -131,7 +131,7 @@ export class OtlpHttpReceiver implements Receiver {
       const request = type === 'application/json' ? requestFromJson(signal, body) : body;
       return batchFromRequest(signal, request, this.#config.include_metadata ? headerMap(req) : undefined);
     } catch (e) {
-      if (e instanceof BodyCutError) {
+      if (e instanceof BodyCutError || e instanceof UnpackBusyError) {
         res.setHeader('Connection', 'close');
         answerStatus(res, type, 503, UNAVAILABLE, e.message);
         return undefined;
