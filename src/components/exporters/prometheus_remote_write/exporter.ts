@@ -9,9 +9,9 @@ import { createRetry, LOG_INTERVAL_MS } from '../../../core/retry.ts';
 import type { HttpClientConfig, QueueConfig } from '../../../core/schema.ts';
 import { describeLabels, type Label } from '../../../wire/remote-write.ts';
 import { DeltaTotals } from './delta.ts';
-import { endpointOf, type RemoteWriteConfig } from './index.ts';
+import type { RemoteWriteConfig } from './index.ts';
 import { INSTRUMENTS } from './instruments.ts';
-import { isServiceAttribute, type LabelRules } from './labels.ts';
+import { isServiceAttribute, type LabelRules, labelNames } from './labels.ts';
 import type { Losses } from './losses.ts';
 import { labelName, type TranslationStrategy } from './naming.ts';
 import { Push } from './push.ts';
@@ -25,6 +25,8 @@ const GATE = 'exporter.prometheusremotewritexporter.';
 const RW2 = 'io.prometheus.write.v2.Request';
 const WAL_ID = 'wal of the exporter';
 const DEFAULT_PARALLELISM = 5;
+
+const endpointOf = (config: RemoteWriteConfig): string => config.http?.endpoint || config.endpoint;
 
 /** `*` and `?` as in resource_constant_labels. */
 function globMatcher(patterns: readonly string[]): (name: string) => boolean {
@@ -126,7 +128,7 @@ export async function createRemoteWriteExporter(config: RemoteWriteConfig, ctx: 
     protocol,
     naming: { strategy, namespace: config.namespace },
     labels: {
-      utf8,
+      name: labelNames(utf8),
       promote: promotion(config),
       externalLabels: externalLabels(config, utf8),
       scopeInfo: !config.disable_scope_info,

@@ -183,7 +183,7 @@ const schema = z
     const issue = (path: string, message: string) => ctx.addIssue({ code: 'custom', path: [path], message });
     const own = { ...c, ...(c.http ?? {}) };
     if (!c.http) checkHttpClient({ ...c, timeout: c.timeout ?? 0 }, ctx);
-    const endpoint = endpointOf(c);
+    const endpoint = c.http?.endpoint || c.endpoint;
     if (!/^https?:\/\/./i.test(endpoint) || !URL.canParse(endpoint))
       issue('endpoint', 'invalid endpoint: must be a URL that begins with http:// or https://');
     const queue = c.remote_write_queue;
@@ -221,9 +221,6 @@ const schema = z
         );
   });
 export type RemoteWriteConfig = z.output<typeof schema>;
-
-export const endpointOf = (c: { endpoint: string; http?: { endpoint: string } | undefined }): string =>
-  c.http?.endpoint || c.endpoint;
 
 export default defineExporter({
   id: 'prometheus_remote_write',

@@ -6,13 +6,28 @@ import type { Label } from '../../../wire/remote-write.ts';
 import { labelName } from './naming.ts';
 
 export interface LabelRules {
-  /** Names stay as they are. */
-  readonly utf8: boolean;
+  /** An attribute's name as a label; undefined when it cannot be one. */
+  readonly name: (attribute: string) => string | undefined;
   /** Which resource attributes are put on every series. */
   readonly promote: (attribute: string) => boolean;
   /** With names as they go out. */
   readonly externalLabels: ReadonlyMap<string, string>;
   readonly scopeInfo: boolean;
+}
+
+/** Names recur without end, so what became of them is remembered, up to a number that no real set of names reaches. */
+const MAX_NAMES = 10_000;
+
+export function labelNames(utf8: boolean): LabelRules['name'] {
+  const known = new Map<string, string | undefined>();
+  return (attribute) => {
+    const name = known.get(attribute);
+    if (name !== undefined || known.has(attribute)) return name;
+    if (known.size >= MAX_NAMES) known.clear();
+    const made = labelName(attribute, utf8);
+    known.set(attribute, made);
+    return made;
+  };
 }
 
 /** What all series of one resource and scope share. */
@@ -22,14 +37,34 @@ export interface ContextLabels {
   /** job and instance, where the resource has them. */
   readonly identity: ReadonlyMap<string, string>;
   readonly scope: ReadonlyMap<string, string>;
+  /** The labels of a point without attributes. */
+  readonly base: BaseLabels;
 }
+
+/** Labels in the order in which they go out; `encoded` has each of them as it stands in a series. */
+export interface BaseLabels {
+  readonly names: ReadonlySet<string>;
+  readonly labels: readonly Label[];
+  readonly encoded: readonly Uint8Array[];
+}
+
+/** Labels of a point without its name: those of its own, and those it shares, which have other names. */
+export interface PointLabels {
+  readonly own: readonly Label[];
+  readonly base: BaseLabels;
+}
+
+export type EncodeLabel = (label: Label) => Uint8Array;
+
+export const NO_LABELS: BaseLabels = { names: new Set(), labels: [], encoded: [] };
 
 const SERVICE_ATTRIBUTES: readonly string[] = ['service.namespace', 'service.name', 'service.instance.id'];
 export const isServiceAttribute = (name: string): boolean => SERVICE_ATTRIBUTES.includes(name);
 
 /** Byte order of the UTF-8 text, which differs from that of JavaScript's strings beyond U+D7FF. */
 export function compareNames(a: string, b: string): number {
-  for (let i = 0; i < a.length && i < b.length; i++) {
+  const n = Math.min(a.length, b.length);
+  for (let i = 0; i < n; i++) {
     const x = a.charCodeAt(i);
     const y = b.charCodeAt(i);
     if (x === y) continue;
@@ -37,6 +72,16 @@ export function compareNames(a: string, b: string): number {
     return x - y;
   }
   return a.length - b.length;
+}
+
+const byName = (a: readonly [string, unknown], b: readonly [string, unknown]): number => compareNames(a[0], b[0]);
+const sorted = <T>(entries: Iterable<readonly [string, T]>): (readonly [string, T])[] => [...entries].sort(byName);
+
+/** Attributes whose names become one label stand in it side by side. */
+function join(into: Map<string, string>, label: string, value: string): void {
+  const before = into.get(label);
+  if (before === undefined) into.set(label, value);
+  else if (before !== value) into.set(label, `${before};${value}`);
 }
 
 function identityOf(resource: Resource): Map<string, string> {
@@ -50,45 +95,42 @@ function identityOf(resource: Resource): Map<string, string> {
   return out;
 }
 
-export function contextLabels(resource: Resource, scope: Scope, rules: LabelRules): ContextLabels {
+function scopeLabels(scope: Scope, rules: LabelRules): Map<string, string> {
+  const out = new Map<string, string>();
+  if (!rules.scopeInfo) return out;
+  const { name, version, attributes } = scope.fields;
+  for (const [k, v] of sorted(attributes)) {
+    if (k === 'name' || k === 'version' || k === 'schema_url') continue;
+    const label = rules.name(`otel_scope_${k}`);
+    if (label !== undefined) join(out, label, valueText(v));
+  }
+  if (name !== '') out.set('otel_scope_name', name);
+  if (version !== '') out.set('otel_scope_version', version);
+  return out;
+}
+
+export function contextLabels(resource: Resource, scope: Scope, rules: LabelRules, encode: EncodeLabel): ContextLabels {
   const promoted = new Map<string, string>();
   for (const [k, v] of resource.attributes) if (rules.promote(k)) promoted.set(k, valueText(v));
-  const scopeLabels = new Map<string, string>();
-  if (rules.scopeInfo) {
-    const { name, version, attributes } = scope.fields;
-    for (const [k, v] of sorted(attributes)) {
-      if (k === 'name' || k === 'version' || k === 'schema_url') continue;
-      const label = labelName(`otel_scope_${k}`, rules.utf8);
-      if (label !== undefined) join(scopeLabels, label, valueText(v));
-    }
-    if (name !== '') scopeLabels.set('otel_scope_name', name);
-    if (version !== '') scopeLabels.set('otel_scope_version', version);
-  }
-  return { promoted, identity: identityOf(resource), scope: scopeLabels };
+  const context = { promoted, identity: identityOf(resource), scope: scopeLabels(scope, rules) };
+  const labels = sorted(allLabels(new Map(), context, rules) ?? []);
+  const base = { names: new Set(labels.map(([name]) => name)), labels, encoded: labels.map(encode) };
+  return { ...context, base };
 }
 
-const sorted = <T>(attributes: ReadonlyMap<string, T>): [string, T][] =>
-  [...attributes].sort(([a], [b]) => compareNames(a, b));
+type Sources = Pick<ContextLabels, 'promoted' | 'identity' | 'scope'>;
 
-/** Attributes whose names become one label stand in it side by side. */
-function join(into: Map<string, string>, label: string, value: string): void {
-  const before = into.get(label);
-  if (before === undefined) into.set(label, value);
-  else if (before !== value) into.set(label, `${before};${value}`);
-}
-
-/** Labels of a point without its name; undefined when one of its attributes has a name that cannot be told. */
-export function pointLabels(
-  attributes: ReadonlyValueMap,
-  context: ContextLabels,
+/** Undefined when one of the attributes has a name that cannot be told. */
+function allLabels(
+  attributes: ReadonlyMap<string, string>,
+  context: Sources,
   rules: LabelRules,
 ): Map<string, string> | undefined {
-  const own = new Map<string, string>();
-  for (const [k, v] of attributes) own.set(k, valueText(v));
+  const own = new Map(attributes);
   for (const [k, v] of context.promoted) own.set(k, v);
   const labels = new Map<string, string>();
   for (const [k, v] of sorted(own)) {
-    const name = labelName(k, rules.utf8);
+    const name = rules.name(k);
     if (name === undefined) return undefined;
     join(labels, name, v);
   }
@@ -98,32 +140,87 @@ export function pointLabels(
   return labels;
 }
 
-/** In the order in which they go out. `extra` is le or quantile; it wins over an attribute of that name. */
-export function seriesLabels(labels: ReadonlyMap<string, string>, metric: string, extra?: Label): Label[] {
-  const all = new Map(labels);
-  all.set('__name__', metric);
-  if (extra) all.set(extra[0], extra[1]);
-  return sorted(all);
+/** Undefined when one of the attributes has a name that cannot be told. */
+export function pointLabels(
+  attributes: ReadonlyValueMap,
+  context: ContextLabels,
+  rules: LabelRules,
+): PointLabels | undefined {
+  const own: [string, string][] = [];
+  const names = new Set<string>();
+  let apart = true;
+  for (const [k, v] of attributes) {
+    const name = rules.name(k);
+    if (name === undefined) return undefined;
+    if (names.has(name) || context.base.names.has(name)) apart = false;
+    names.add(name);
+    own.push([name, valueText(v)]);
+  }
+  // Nothing meets: the labels that are shared stay as they are.
+  if (apart) return { own: own.sort(byName), base: context.base };
+  const texts = new Map<string, string>();
+  for (const [k, v] of attributes) texts.set(k, valueText(v));
+  const labels = allLabels(texts, context, rules);
+  return labels && { own: sorted(labels), base: NO_LABELS };
+}
+
+/**
+ * A whole label set, encoded, in order. `extra` is le or quantile. The metric's name and `extra` win over labels of
+ * their names.
+ */
+export function encodeSeries(
+  point: PointLabels,
+  metric: string,
+  extra: Label | undefined,
+  encode: EncodeLabel,
+): Uint8Array {
+  const own = point.own.filter(([name]) => name !== '__name__' && name !== extra?.[0]);
+  own.push(['__name__', metric]);
+  if (extra) own.push(extra);
+  own.sort(byName);
+  const { labels, encoded } = point.base;
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  const add = (bytes: Uint8Array) => {
+    parts.push(bytes);
+    size += bytes.length;
+  };
+  let i = 0;
+  for (const label of own) {
+    for (; i < labels.length; i++) {
+      const order = compareNames(labels[i]![0], label[0]);
+      if (order > 0) break;
+      if (order < 0) add(encoded[i]!);
+    }
+    add(encode(label));
+  }
+  for (; i < labels.length; i++) add(encoded[i]!);
+  const out = new Uint8Array(size);
+  let at = 0;
+  for (const p of parts) {
+    out.set(p, at);
+    at += p.length;
+  }
+  return out;
 }
 
 /** Labels of target_info; undefined when a resource has nothing to tell or nobody to tell it of. */
 export function targetInfoLabels(
   resource: Resource,
-  metric: string,
   context: ContextLabels,
   rules: LabelRules,
-): Label[] | undefined {
+): PointLabels | undefined {
   if (context.identity.size === 0) return undefined;
   const labels = new Map<string, string>();
   for (const [k, v] of sorted(resource.attributes)) {
     if (isServiceAttribute(k)) continue;
-    const name = labelName(k, rules.utf8);
+    const name = rules.name(k);
     if (name !== undefined) join(labels, name, valueText(v));
   }
   if (labels.size === 0) return undefined;
   for (const [k, v] of context.identity) labels.set(k, v);
   for (const [k, v] of rules.externalLabels) if (!labels.has(k)) labels.set(k, v);
-  return seriesLabels(labels, metric);
+  return { own: sorted(labels), base: NO_LABELS };
 }
 
 /** Go's FormatFloat(v, 'f', -1, 64), as le and quantile are written. */

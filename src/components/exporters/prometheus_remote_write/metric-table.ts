@@ -7,13 +7,14 @@ import { hashBytes, sameBytes } from './series-cache.ts';
 const MAX_METRICS = 100_000;
 
 interface Known {
-  readonly hash: number;
   readonly flags: number;
   /** Name, unit and description behind each other. */
   readonly key: DataView;
   readonly nameLength: number;
   readonly unitLength: number;
   readonly info: MetricInfo;
+  /** The metric that came after it the last time. */
+  next: Known | undefined;
 }
 
 export class MetricTable {
@@ -51,11 +52,9 @@ export class MetricTable {
     const nameLength = nameTo - nameFrom;
     const unitLength = unitTo - unitFrom;
     const helpLength = helpTo - helpFrom;
-    let hash = hashBytes(view, nameFrom, nameTo, flags);
-    if (unitLength > 0) hash = hashBytes(view, unitFrom, unitTo, hash);
-    if (helpLength > 0) hash = hashBytes(view, helpFrom, helpTo, hash);
-    const same = (k: Known): boolean =>
-      k.hash === hash &&
+    const before = this.#last;
+    const guess = before?.next;
+    const isIt = (k: Known): boolean =>
       k.flags === flags &&
       k.nameLength === nameLength &&
       k.unitLength === unitLength &&
@@ -63,10 +62,17 @@ export class MetricTable {
       sameBytes(k.key, 0, view, nameFrom, nameLength) &&
       sameBytes(k.key, nameLength, view, unitFrom, unitLength) &&
       sameBytes(k.key, nameLength + unitLength, view, helpFrom, helpLength);
-    if (this.#last && same(this.#last)) return this.#last.info;
+    if (guess !== undefined && isIt(guess)) {
+      this.#last = guess;
+      return guess.info;
+    }
+    let hash = hashBytes(view, nameFrom, nameTo, flags);
+    if (unitLength > 0) hash = hashBytes(view, unitFrom, unitTo, hash);
+    if (helpLength > 0) hash = hashBytes(view, helpFrom, helpTo, hash);
     const bucket = this.#byHash.get(hash);
-    const known = bucket?.find(same);
+    const known = bucket?.find(isIt);
     if (known) {
+      if (before) before.next = known;
       this.#last = known;
       return known.info;
     }
@@ -87,15 +93,16 @@ export class MetricTable {
     ]);
     if (++this.#count > MAX_METRICS) this.reset();
     const made: Known = {
-      hash,
       flags,
       key: new DataView(key.buffer, key.byteOffset, key.length),
       nameLength,
       unitLength,
       info,
+      next: undefined,
     };
     if (bucket && this.#byHash.has(hash)) bucket.push(made);
     else this.#byHash.set(hash, [made]);
+    if (before) before.next = made;
     this.#last = made;
     return info;
   }

@@ -64,7 +64,7 @@ export class Push {
       }),
     );
     if (this.#interruption && (keepsInterrupted || this.#delivered === 0)) throw this.#interruption;
-    if (this.#failure !== undefined && this.#delivered === 0 && losses.count === 0) throw this.#failure;
+    if (this.#failure !== undefined && this.#delivered === 0) throw this.#failure;
     return { rejected: losses.count, losses: losses.sorted(), failed: this.#failed };
   }
 
@@ -72,7 +72,8 @@ export class Push {
     const { sender, patient, losses } = this.#o;
     try {
       const lost = await sender.send(request, patient);
-      this.#delivered++;
+      // Metadata alone is worth nothing.
+      if (request.points.length > 0) this.#delivered++;
       for (const l of lost) this.#failed += losses.addPoints(distinctPoints(l.points), l.reason);
     } catch (e) {
       if (e instanceof InterruptedError) this.#interruption = e;

@@ -115,7 +115,7 @@ export class RequestSender {
       const status = e instanceof DeliveryError ? e.status : undefined;
       if (!isPermanent(e) || status === undefined || !SPLITTABLE.includes(status)) throw e;
       // A bare 400 says nothing about single series: then the request is dropped, as upstream drops it.
-      if (status === 400 && !(e as RejectedError).explained) throw e;
+      if (status === 400 && !isExplained(e)) throw e;
       const now = this.#o.ctx.clock.monotonicMs();
       if (now < this.#splitFromMs) throw e;
       const lost = await this.#divide(request, patient, e);
@@ -312,6 +312,10 @@ class RejectedError extends DeliveryError {
     this.explained = explained;
   }
 }
+
+/** Retries put their own words around an error. */
+const isExplained = (e: unknown): boolean =>
+  e instanceof RejectedError ? e.explained : e instanceof Error && e.cause !== undefined && isExplained(e.cause);
 
 const excerpt = (answer: HttpResponse): string => answer.body.subarray(0, ANSWER_EXCERPT).toString('utf8').trim();
 

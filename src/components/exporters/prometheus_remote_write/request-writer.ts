@@ -187,10 +187,12 @@ export class RequestWriter {
     // Its symbols may not fit any more: then they are asked for again in the next request.
     for (;;) {
       const before = this.#series;
+      const known = this.#o.symbols.used.length;
       const labels = this.#labelRefs(s);
       const metadata = this.#seriesMetadata(s);
       const symbols = this.#o.symbols.usedBytes;
       if (before > 0 && this.#pos + symbols + labels.length >= this.#o.maxBytes) {
+        this.#o.symbols.rollback(known);
         this.#flush(emit);
         continue;
       }

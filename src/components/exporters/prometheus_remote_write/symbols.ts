@@ -10,6 +10,7 @@ export class Symbols {
   #local = new Int32Array(1024);
   #stamp = new Int32Array(1024);
   #request = 0;
+  #usedIds: number[] = [];
   /** Of the request that is being made, in the order of their numbers there. */
   used: Uint8Array[] = [];
   usedBytes = 0;
@@ -48,6 +49,7 @@ export class Symbols {
   beginRequest(): void {
     this.#request++;
     this.used = [];
+    this.#usedIds = [];
     this.usedBytes = 0;
     this.ref(0);
   }
@@ -59,8 +61,15 @@ export class Symbols {
     this.#stamp[id] = this.#request;
     this.#local[id] = this.used.length;
     this.used.push(text);
+    this.#usedIds.push(id);
     this.usedBytes += 1 + varintSize(text.length) + text.length;
     return this.used.length - 1;
+  }
+
+  /** Takes back the symbols beyond the first `count`: the series that asked for them goes into another request. */
+  rollback(count: number): void {
+    for (const id of this.#usedIds.splice(count)) this.#stamp[id] = 0;
+    for (const text of this.used.splice(count)) this.usedBytes -= 1 + varintSize(text.length) + text.length;
   }
 
   readonly refOf = (text: string): number => this.ref(this.id(text));

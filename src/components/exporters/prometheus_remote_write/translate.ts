@@ -25,7 +25,16 @@ import {
 import { CollisionWatch } from './collisions.ts';
 import type { DeltaTotals, Total } from './delta.ts';
 import { exemplarsOf } from './exemplars.ts';
-import { contextLabels, type LabelRules, plainDecimal, pointLabels, seriesLabels, targetInfoLabels } from './labels.ts';
+import {
+  contextLabels,
+  encodeSeries,
+  type LabelRules,
+  NO_LABELS,
+  type PointLabels,
+  plainDecimal,
+  pointLabels,
+  targetInfoLabels,
+} from './labels.ts';
 import { Losses } from './losses.ts';
 import {
   type DropReason,
@@ -41,7 +50,7 @@ import { MetricTable } from './metric-table.ts';
 import type { MetricNaming } from './naming.ts';
 import { fromExplicit, fromExponential } from './native-histogram.ts';
 import { NO_POINT, Samples } from './samples.ts';
-import { type Context, hashBytes, type ResourceInfo, type Series, SeriesCache, type Stream } from './series-cache.ts';
+import { type Context, type ResourceInfo, type Series, SeriesCache, type Stream } from './series-cache.ts';
 import { Symbols } from './symbols.ts';
 
 export interface TranslatorOptions {
@@ -203,7 +212,16 @@ export class Translator {
   }
 
   readonly #contextLabels = (info: ResourceInfo, scope: Group['scope']) =>
-    contextLabels(info.resource, scope, this.#o.labels);
+    contextLabels(info.resource, scope, this.#o.labels, this.#encodeLabel);
+
+  /** Version 2 keeps the numbers of symbols, four bytes each. */
+  readonly #encodeLabel = (label: Label): Uint8Array => {
+    if (this.#o.protocol === 1) return encodeLabels([label]);
+    const out = Buffer.allocUnsafe(8);
+    out.writeInt32LE(this.symbols.id(label[0]));
+    out.writeInt32LE(this.symbols.id(label[1]), 4);
+    return out;
+  };
 
   #drop(reason: DropReason, points: number): void {
     this.#losses.add(this.#point, points, reason);
@@ -443,17 +461,18 @@ export class Translator {
   }
 
   #stream(context: Context, metric: MetricInfo): Stream {
-    const from = this.#attributesFrom;
-    const to = this.#attributesTo;
-    const hash = hashBytes(this.#attributesView, from, to, Math.imul(context.id, 0x9e3779b1) ^ (metric.id << 7));
-    return (
-      this.cache.findStream(hash, context, metric, this.#attributesView, from, to) ??
-      this.cache.addStream(hash, context, metric, this.#attributes, from, to)
+    return this.cache.stream(
+      context,
+      metric,
+      this.#attributes,
+      this.#attributesView,
+      this.#attributesFrom,
+      this.#attributesTo,
     );
   }
 
   /** Labels of the point that is being read, without a name; undefined when they cannot be told. */
-  #labels(stream: Stream): Map<string, string> | undefined {
+  #labels(stream: Stream): PointLabels | undefined {
     const attributes: ValueMap = new Map();
     const r = new ProtoReader(this.#attributes, this.#attributesFrom, this.#attributesTo);
     while (r.next()) {
@@ -465,26 +484,15 @@ export class Translator {
     return labels;
   }
 
-  #encoded(labels: readonly Label[]): Uint8Array {
-    if (this.#o.protocol === 1) return encodeLabels(labels);
-    const out = Buffer.allocUnsafe(labels.length * 8);
-    let p = 0;
-    for (const [k, v] of labels) {
-      p = out.writeInt32LE(this.symbols.id(k), p);
-      p = out.writeInt32LE(this.symbols.id(v), p);
-    }
-    return out;
-  }
-
-  #series(labels: readonly Label[], metric: MetricInfo | undefined): Series {
-    return this.cache.seriesOf(this.#encoded(labels), metric);
+  #series(labels: PointLabels, name: string, metric: MetricInfo | undefined, extra?: Label): Series {
+    return this.cache.seriesOf(encodeSeries(labels, name, extra, this.#encodeLabel), metric);
   }
 
   /** The series of the metric's own name. */
   #seriesOf(stream: Stream): Series | undefined {
     if (stream.isBad) return undefined;
     const labels = this.#labels(stream);
-    if (labels) stream.series = this.#series(seriesLabels(labels, stream.metric.name), stream.metric);
+    if (labels) stream.series = this.#series(labels, stream.metric.name, stream.metric);
     return stream.series;
   }
 
@@ -557,13 +565,13 @@ export class Translator {
     const key = new Float64Array(bounds);
     const bytes = new Uint8Array(key.buffer);
     if (known && Buffer.compare(known.bounds, bytes) === 0) return known;
-    const labels = this.#labels(stream) ?? new Map<string, string>();
+    const labels = this.#labels(stream) ?? { own: [], base: NO_LABELS };
     const { metric } = stream;
     const each = label === 'le' ? `${metric.name}_bucket` : metric.name;
-    const one = (text: string) => this.#series(seriesLabels(labels, each, [label, text]), metric);
+    const one = (text: string) => this.#series(labels, each, metric, [label, text]);
     stream.spread = {
-      sum: known?.sum ?? this.#series(seriesLabels(labels, `${metric.name}_sum`), metric),
-      count: known?.count ?? this.#series(seriesLabels(labels, `${metric.name}_count`), metric),
+      sum: known?.sum ?? this.#series(labels, `${metric.name}_sum`, metric),
+      count: known?.count ?? this.#series(labels, `${metric.name}_count`, metric),
       bounds: bytes,
       each: bounds.map((v) => one(plainDecimal(v))),
       infinity: label === 'le' ? (known?.infinity ?? one('+Inf')) : undefined,
@@ -630,8 +638,8 @@ export class Translator {
       const { namespace } = this.#o.naming;
       const name = namespace === '' ? 'target_info' : `${namespace}_target_info`;
       const [context] = info.contexts.values();
-      const labels = targetInfoLabels(info.resource, name, context!.labels, this.#o.labels);
-      info.targetInfo = labels ? this.#series(labels, undefined) : null;
+      const labels = targetInfoLabels(info.resource, context!.labels, this.#o.labels);
+      info.targetInfo = labels ? this.#series(labels, name, undefined) : null;
     }
     if (info.targetInfo === null) return;
     doubles[0] = 1;
