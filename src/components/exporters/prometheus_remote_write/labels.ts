@@ -111,7 +111,9 @@ function scopeLabels(scope: Scope, rules: LabelRules): Map<string, string> {
 
 export function contextLabels(resource: Resource, scope: Scope, rules: LabelRules, encode: EncodeLabel): ContextLabels {
   const promoted = new Map<string, string>();
-  for (const [k, v] of resource.attributes) if (rules.promote(k)) promoted.set(k, valueText(v));
+  // One that cannot be a label is left out: upstream drops all points of the resource for it.
+  for (const [k, v] of resource.attributes)
+    if (rules.promote(k) && rules.name(k) !== undefined) promoted.set(k, valueText(v));
   const context = { promoted, identity: identityOf(resource), scope: scopeLabels(scope, rules) };
   const labels = sorted(allLabels(new Map(), context, rules) ?? []);
   const base = { names: new Set(labels.map(([name]) => name)), labels, encoded: labels.map(encode) };
