@@ -18,18 +18,11 @@ describe('kill -9, rotation and a failing destination', () => {
   for (const round of ROUNDS) {
     const plan = planRound(SEED, round);
     const title = `${plan.format} lines, ${plan.rotations.join('+')}, queue ${plan.queue}`;
-    test(`lose nothing, double nothing without a kill, and the ledger adds up: ${title}`, async (t) => {
+    test(`lose nothing, double nothing without a kill, and the ledger adds up: ${title}`, async () => {
       const program = join(import.meta.dirname, '..', 'bin', 'sluice');
       const collector = { command: [program, 'run'], hasLedger: true, patienceMs: 30_000 };
-      let dir = mkdtempSync(join(tmpdir(), 'sluice-chaos-test-'));
-      let result = await runRound(plan, collector, dir);
-      // About one round in thirty ends with an account that calls bytes lost which arrived. Until that is mended such a
-      // round is told and played once more; a lost line fails at once.
-      if (result.problems.length > 0 && result.missing === 0) {
-        t.diagnostic(`repeated after: ${result.problems.join('; ')} (evidence in ${dir})`);
-        dir = mkdtempSync(join(tmpdir(), 'sluice-chaos-test-'));
-        result = await runRound(plan, collector, dir);
-      }
+      const dir = mkdtempSync(join(tmpdir(), 'sluice-chaos-test-'));
+      const result = await runRound(plan, collector, dir);
       assert.deepEqual(result.problems, [], `evidence in ${dir}`);
       assert.ok(result.written > 500 && result.rotations > 5, 'the round did something');
       rmSync(dir, { recursive: true });
