@@ -89,11 +89,19 @@ export class ArrivingBody {
     return first.length >= n ? first.subarray(0, n) : this.#joined().subarray(0, n);
   }
 
-  /** The whole body; it is no longer counted. */
-  finish(): Buffer {
-    const body = this.#joined();
+  /** The whole body, in a buffer that `allocate` gives for its length, if any; it is no longer counted. */
+  finish(allocate?: (size: number) => Buffer | undefined): Buffer {
+    const into = this.sizeBytes > 0 ? allocate?.(this.sizeBytes) : undefined;
+    const body = into ? this.#copied(into) : this.#joined();
     this.close();
     return body;
+  }
+
+  #copied(into: Buffer): Buffer {
+    let at = 0;
+    for (const piece of this.#pieces) at += piece.copy(into, at);
+    this.#small?.copy(into, at, 0, this.#smallBytes);
+    return into;
   }
 
   /** Lets go of everything. */

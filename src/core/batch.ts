@@ -30,6 +30,8 @@ export interface Ack {
    * block instead of refusing, memory_limiter holds the call instead of refusing, retries go on without time limit.
    */
   readonly patient: boolean;
+  /** Nobody behind it cares for the outcome: settling only frees the memory that the records stand in. */
+  readonly isMemory?: boolean | undefined;
   settle(records: number, bytes: number, outcome: Outcome): void;
 }
 

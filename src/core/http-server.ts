@@ -204,8 +204,16 @@ export class BodyTooLargeError extends Error {}
 /** The body was cut because all on their way together would have been too much; another try may succeed. */
 export class BodyCutError extends Error {}
 
-/** The whole body as one buffer, refused when it is longer than `maxBytes`. */
-export function readBody(req: IncomingMessage, maxBytes: number, arriving?: ArrivingBodies): Promise<Buffer> {
+/**
+ * The whole body as one buffer, refused when it is longer than `maxBytes`. It is the one that `allocate` gives for the
+ * length, if any.
+ */
+export function readBody(
+  req: IncomingMessage,
+  maxBytes: number,
+  arriving?: ArrivingBodies,
+  allocate?: (size: number) => Buffer | undefined,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const end = (settle: () => void): void => {
       req.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
@@ -222,7 +230,7 @@ export function readBody(req: IncomingMessage, maxBytes: number, arriving?: Arri
       else body.add(chunk);
     };
     const onEnd = (): void => {
-      const whole = body.finish();
+      const whole = body.finish(allocate);
       end(() => resolve(whole));
     };
     const onError = (e: Error): void => end(() => reject(e));

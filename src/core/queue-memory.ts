@@ -36,7 +36,7 @@ export class MemoryQueue implements QueueStore {
       throw error;
     }
     return new Promise((resolve, reject) => {
-      const answered = batch.groups.some((g) => g.parts.length > 0);
+      const answered = batch.groups.some((g) => g.parts.some((p) => !p.ack.isMemory));
       this.#waiting.push({
         batch,
         patient: batch.patient,

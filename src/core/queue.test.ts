@@ -289,6 +289,25 @@ test('without a queue, and with wait_for_result, the caller gets the error and s
   }
 });
 
+test('with wait_for_result an error is also told where settling only frees memory', async () => {
+  const { ctx } = context();
+  const d = scripted(() => permanent('no'));
+  const e = createDelivery({
+    ctx,
+    queue: queue({ wait_for_result: true }),
+    retry: retry({ enabled: false }),
+    prepare: d.prepare,
+  });
+  await e.start?.();
+  const batch = batchOf(['bad']);
+  let freed = 0;
+  const ack: Ack = { patient: false, isMemory: true, settle: (records) => void (freed += records) };
+  const groups = batch.groups.map((g) => ({ ...g, parts: [{ ack, records: g.count, bytes: 0 }] }));
+  await assert.rejects(e.consume({ ...batch, groups }), /no/);
+  assert.equal(freed, 1);
+  await e.stop?.(GENEROUS);
+});
+
 test('Retry-After is waited for when it is longer than the interval', async () => {
   const { ctx, lines } = context();
   const d = scripted((_n, n) => (n === 1 ? retryable('later', { retryAfterMs: 30 }) : undefined));

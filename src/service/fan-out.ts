@@ -72,6 +72,7 @@ class JoinedPart {
     const { records, bytes, ack } = this.#part;
     const branchAck: Ack = {
       patient: ack.patient,
+      isMemory: ack.isMemory,
       settle: (n, size, outcome) => this.#settle(told, n, size, outcome),
     };
     return { ack: branchAck, records, bytes };

@@ -10,6 +10,7 @@ interface Compiled {
   /** Lengths that the bytes of ids may have besides 0. */
   readonly lengths: Uint8Array;
   readonly countsPoints: boolean;
+  readonly isAttribute: boolean;
 }
 
 const UNKNOWN = 255;
@@ -47,6 +48,7 @@ function compile(m: Message): Compiled {
     children: [],
     lengths: new Uint8Array(32),
     countsPoints: POINT_HOLDERS.includes(m.name),
+    isAttribute: m.name === 'KeyValue',
   };
   compiled.set(m, c);
   for (const f of m.fields) {
@@ -74,50 +76,89 @@ function varint(buf: Uint8Array, end: number): number {
   throw new ProtoError('proto: integer overflow');
 }
 
-function walk(buf: Uint8Array, end: number, m: Compiled, depth: number): void {
+/**
+ * Nearly every attribute is this: key and text, all lengths in one byte, nothing else. True when buf[p, end) is.
+ * perf: a third of the time that a request of spans takes to check (bench `otlp-spans`).
+ */
+function isPlainAttribute(buf: Uint8Array, p: number, end: number): boolean {
+  if (end - p < 6 || end - p > 127 || buf[p] !== 0x0a) return false;
+  const value = p + 2 + buf[p + 1]!;
+  return (
+    value + 4 <= end &&
+    buf[value] === 0x12 &&
+    value + 2 + buf[value + 1]! === end &&
+    buf[value + 2] === 0x0a &&
+    value + 4 + buf[value + 3]! === end
+  );
+}
+
+function walk(buf: Uint8Array, start: number, end: number, m: Compiled, depth: number): void {
   if (depth > MAX_DEPTH) throw new ProtoError(`proto: ${m.name}: nested too deep`);
-  while (at < end) {
-    const tag = varint(buf, end);
-    const field = Math.floor(tag / 8);
+  const { wires, children, lengths } = m;
+  let p = start;
+  while (p < end) {
+    let tag = buf[p]!;
+    if (tag < 128) p++;
+    else {
+      at = p;
+      tag = varint(buf, end);
+      p = at;
+    }
+    const field = tag < 128 ? tag >>> 3 : Math.floor(tag / 8);
     const wire = tag & 7;
     if (field === 0) throw new ProtoError(`proto: ${m.name}: illegal tag 0 (wire type ${wire})`);
-    const want = field < 32 ? m.wires[field]! : UNKNOWN;
+    const want = field < 32 ? wires[field]! : UNKNOWN;
     if (
-      want !== UNKNOWN &&
       want !== wire &&
+      want !== UNKNOWN &&
       !(want === PACKED_FIXED64 && (wire === BYTES || wire === FIXED64)) &&
       !(want === PACKED_VARINT && (wire === BYTES || wire === VARINT))
     )
       throw new ProtoError(`proto: wrong wireType = ${wire} for field ${field} of ${m.name}`);
-    if (wire === VARINT) varint(buf, end);
-    else if (wire === FIXED64) at += 8;
-    else if (wire === FIXED32) at += 4;
-    else if (wire === BYTES) {
-      const size = varint(buf, end);
-      const stop = at + size;
+    if (wire === BYTES) {
+      if (p >= end) throw new ProtoError('unexpected EOF');
+      let size = buf[p]!;
+      if (size < 128) p++;
+      else {
+        at = p;
+        size = varint(buf, end);
+        p = at;
+      }
+      const stop = p + size;
       if (stop > end) throw new ProtoError('unexpected EOF');
       if (want === BYTES) {
-        const child = m.children[field];
+        const child = children[field];
         if (child) {
           if (m.countsPoints && field === 1) points++;
-          walk(buf, stop, child, depth + 1);
+          if (!child.isAttribute || !isPlainAttribute(buf, p, stop)) walk(buf, p, stop, child, depth + 1);
         } else {
-          const length = m.lengths[field]!;
+          const length = lengths[field]!;
           if (length !== 0 && size !== 0 && size !== length)
             throw new ProtoError(`invalid length for ${length === 16 ? 'TraceID' : 'SpanID'}`);
         }
       } else if (want === PACKED_FIXED64 && size % 8 !== 0) throw new ProtoError('unexpected EOF');
-      else if (want === PACKED_VARINT) while (at < stop) varint(buf, stop);
-      at = stop;
-    } else throw new ProtoError(`proto: illegal wireType ${wire}`);
-    if (at > end) throw new ProtoError('unexpected EOF');
+      else if (want === PACKED_VARINT) {
+        at = p;
+        while (at < stop) varint(buf, stop);
+      }
+      p = stop;
+    } else if (wire === FIXED64) p += 8;
+    else if (wire === VARINT) {
+      if (p < end && buf[p]! < 128) p++;
+      else {
+        at = p;
+        varint(buf, end);
+        p = at;
+      }
+    } else if (wire === FIXED32) p += 4;
+    else throw new ProtoError(`proto: illegal wireType ${wire}`);
+    if (p > end) throw new ProtoError('unexpected EOF');
   }
 }
 
 /** Throws ProtoError when `buf` from `start` to `end` is not a `message`; returns the data points seen in it. */
 export function validateMessage(message: Message, buf: Uint8Array, start: number, end: number): number {
   points = 0;
-  at = start;
-  walk(buf, end, compile(message), 0);
+  walk(buf, start, end, compile(message), 0);
   return points;
 }

@@ -1,21 +1,43 @@
 /** Requests as batches: walked to groups whose items stay views of the request. */
-import { type Batch, type Group, makeBatch, type Part, type Signal } from '../../../core/batch.ts';
+import { type Ack, type Batch, type Group, makeBatch, type Part, type Signal } from '../../../core/batch.ts';
 import { resourceFromBytes, scopeFromBytes } from '../../../core/resource.ts';
 import { decodeRequest } from '../../../wire/otlp-request.ts';
 
 const NO_PARTS: readonly Part[] = [];
 
-/** Throws a ProtoError when `request` is no ExportRequest of the signal. */
-export function batchFromRequest(signal: Signal, request: Uint8Array, metadata: Batch['metadata']): Batch {
-  const groups = decodeRequest(signal, request).map(
+/**
+ * Throws a ProtoError when `request` is no ExportRequest of the signal. `free` is called when all records are settled
+ * and `request` is not needed any more; not for metrics, of which some have no points that could be told of.
+ */
+export function batchFromRequest(
+  signal: Signal,
+  request: Uint8Array,
+  metadata: Batch['metadata'],
+  free?: () => void,
+): Batch {
+  const decoded = decodeRequest(signal, request);
+  const ack = free && signal !== 'metrics' ? memoryAck(decoded, free) : undefined;
+  const groups = decoded.map(
     (g): Group => ({
       resource: resourceFromBytes(g.resource.encoded, g.resource.schemaUrl),
       scope: scopeFromBytes(g.scope.encoded, g.scope.schemaUrl),
       items: g.items,
       messages: g.messages,
       count: g.count,
-      parts: NO_PARTS,
+      parts: ack ? [{ ack, records: g.count, bytes: 0 }] : NO_PARTS,
     }),
   );
   return makeBatch(signal, groups, metadata);
+}
+
+function memoryAck(groups: readonly { readonly count: number }[], free: () => void): Ack {
+  let left = groups.reduce((n, g) => n + g.count, 0);
+  return {
+    patient: false,
+    isMemory: true,
+    settle(records) {
+      left -= records;
+      if (left === 0) free();
+    },
+  };
 }

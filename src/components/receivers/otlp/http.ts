@@ -17,6 +17,7 @@ import {
   startHttpServer,
 } from '../../../core/http-server.ts';
 import { type ReceiverCounters, receiverCounters } from '../../../core/receiver-telemetry.ts';
+import { type Lease, Slabs } from '../../../core/slabs.ts';
 import { OtlpJsonError, requestFromJson } from '../../../wire/otlp-json.ts';
 import { ProtoError } from '../../../wire/proto.ts';
 import { batchFromRequest } from './decode.ts';
@@ -44,6 +45,7 @@ export class OtlpHttpReceiver implements Receiver {
   readonly #routes = new Map<string, Route>();
   readonly #arriving: ArrivingBodies;
   #auth: ServerAuth | undefined;
+  readonly #slabs = new Slabs();
   #server: HttpServer | undefined;
 
   constructor(config: OtlpHttpServerConfig, ctx: ReceiverContext, arriving: ArrivingBodies) {
@@ -125,12 +127,25 @@ export class OtlpHttpReceiver implements Receiver {
       answerStatus(res, type, 400, INVALID_ARGUMENT, `unsupported Content-Encoding: ${encoding}`);
       return undefined;
     }
+    // A refused batch may still be on its way in some branch of the pipeline, so its memory is not used again.
+    let lease: Lease | undefined;
+    const isPlain = type === 'application/x-protobuf' && (encoding === '' || encoding === 'identity');
+    const allocate = (size: number): Buffer | undefined => (lease = this.#slabs.take(size))?.bytes;
     try {
-      const packed = await readBody(req, maxBytes, this.#arriving);
+      const packed = await readBody(
+        req,
+        maxBytes,
+        this.#arriving,
+        isPlain && signal !== 'metrics' ? allocate : undefined,
+      );
       const body = await decompress(encoding, packed, maxBytes);
       const request = type === 'application/json' ? requestFromJson(signal, body) : body;
-      return batchFromRequest(signal, request, this.#config.include_metadata ? headerMap(req) : undefined);
+      const metadata = this.#config.include_metadata ? headerMap(req) : undefined;
+      const batch = batchFromRequest(signal, request, metadata, lease && (() => lease?.release()));
+      if (batch.count === 0) lease?.release();
+      return batch;
     } catch (e) {
+      lease?.release();
       if (e instanceof BodyCutError || e instanceof UnpackBusyError) {
         res.setHeader('Connection', 'close');
         answerStatus(res, type, 503, UNAVAILABLE, e.message);

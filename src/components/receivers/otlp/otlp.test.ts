@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
 import type * as z from 'zod';
-import type { Batch, Signal } from '../../../core/batch.ts';
+import { type Batch, DELIVERED, type Signal, settleBatch } from '../../../core/batch.ts';
 import { SYSTEM_CLOCK } from '../../../core/clock.ts';
 import type { ReceiverContext, ReceiverDefinition } from '../../../core/component.ts';
 import { permanent, retryable } from '../../../core/errors.ts';
@@ -220,4 +220,56 @@ test('a receiver needs a protocol, and one without keys has its defaults', () =>
   assert.deepEqual(messages({ protocols: null }), ['must specify at least one protocol when using the OTLP receiver']);
   const { http, grpc } = schema.parse({ protocols: { grpc: null, http: null } }).protocols;
   assert.deepEqual([http!.endpoint, grpc!.endpoint], ['localhost:4318', 'localhost:4317']);
+});
+
+test('the memory of a request is used again when all its records are settled, and not before', async () => {
+  await serving({}, async ({ url, batches }) => {
+    // Larger than a third of a slab, so that every few requests need another one.
+    const bodyOf = (i: number): Buffer => {
+      const text = `${i}`.padEnd(700_000, 'x');
+      const record = `{"body":{"stringValue":"${text}"}},{"severityText":"${i}"}`;
+      return Buffer.from(
+        requestFromJson('logs', Buffer.from(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[${record}]}]}]}`)),
+      );
+    };
+    const copies: Buffer[] = [];
+    const send = async (i: number): Promise<void> => {
+      assert.equal((await post(`${url}/v1/logs`, bodyOf(i))).status, 200);
+      copies.push(Buffer.from(batches.at(-1)!.groups[0]!.items));
+    };
+    for (let i = 0; i < 12; i++) {
+      await send(i);
+      const [part] = batches[i]!.groups[0]!.parts;
+      // Of every other one a record stays unsettled.
+      part!.ack.settle(i % 2 ? 2 : 1, 0, DELIVERED);
+    }
+    for (let i = 0; i < 12; i += 2) assert.ok(copies[i]!.equals(batches[i]!.groups[0]!.items), `request ${i}`);
+    const memory = new Set<ArrayBufferLike>();
+    for (let i = 12; i < 32; i++) {
+      await send(i);
+      memory.add(batches[i]!.groups[0]!.items.buffer);
+      settleBatch(batches[i]!, DELIVERED);
+    }
+    assert.ok(memory.size <= 3, `${memory.size} slabs`);
+  });
+});
+
+test('a refused request does not give its memory away: a branch of the pipeline may still have it', async () => {
+  const refused: Batch[] = [];
+  const consume = async (b: Batch): Promise<void> => {
+    refused.push(b);
+    if (refused.length < 6) throw retryable('later');
+  };
+  await serving(
+    {},
+    async ({ url }) => {
+      const body = Buffer.from(requestFromJson('logs', Buffer.from(LOGS.replace('"x"', `"${'x'.repeat(900_000)}"`))));
+      for (let i = 0; i < 6; i++) await post(`${url}/v1/logs`, body);
+      const starts = refused.map(({ groups: [g] }) => `${g!.items.byteOffset}`);
+      const memory = refused.map(({ groups: [g] }) => g!.items.buffer);
+      for (let i = 0; i < 6; i++)
+        for (let k = 0; k < i; k++) assert.ok(memory[i] !== memory[k] || starts[i] !== starts[k], `${k} and ${i}`);
+    },
+    { consume },
+  );
 });
