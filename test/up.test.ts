@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,6 +51,18 @@ test('sluice up: what the workload writes is what is delivered is what the store
         .map((l) => JSON.parse(l) as Record<string, string>);
   }
   assert.equal(found.length, 5, up.started.output);
+  // This machine is measured too, and what was sent as remote write can be asked for.
+  let measured: { metric: Record<string, string>; value: [number, string] }[] = [];
+  while (measured.length === 0 && performance.now() < end && up.child.exitCode === null) {
+    await sleep(100);
+    const answer = await fetch(`${url}api/v1/query?query=sum by (state, host_name) (system_memory_usage_bytes)`).catch(
+      () => undefined,
+    );
+    if (answer?.ok) measured = ((await answer.json()) as { data: { result: typeof measured } }).data.result;
+  }
+  const used = measured.find((m) => m.metric['state'] === 'used');
+  assert.equal(used?.metric['host_name'], hostname());
+  assert.ok(Number(used?.value[1]) > 1e6, JSON.stringify(measured));
   for (const row of found) {
     assert.equal(row['k8s.namespace.name'], 'shop');
     assert.match(row['k8s.pod.name'] ?? '', /^(web|checkout|orders|recommender)-/);
@@ -61,6 +73,11 @@ test('sluice up: what the workload writes is what is delivered is what the store
   const [, read, delivered] = await up.until(
     /ledger +([\d,]+) read = ([\d,]+) delivered \+ 0 queued \+ 0 filtered \+ 0 in flight \+ 0 lost/,
   );
+  const [, accepted, sent, stored] = await up.until(
+    /metrics +([\d,]+) points accepted = ([\d,]+) delivered = ([\d,]+) samples stored, none twice/,
+  );
+  assert.ok(number(accepted) > 20);
+  assert.deepEqual([accepted, sent], [sent, stored]);
   assert.ok(number(written) > 1000);
   assert.equal(number(read), number(written));
   assert.equal(number(delivered), number(written));
@@ -92,6 +109,7 @@ test('sluice up: an agent that is killed is started again and loses nothing', { 
   up.child.kill('SIGINT');
   assert.equal(await up.code, 0, up.started.output);
   await up.until(/complete [\d,]+ lines written, all in the store; [\d,]+ twice, because the agent died once/);
+  await up.until(/metrics +[\d,]+ samples stored; an agent that dies takes the last ones along/);
 });
 
 test('sluice up: a wrong command line is told', async () => {

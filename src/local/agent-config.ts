@@ -13,10 +13,45 @@ export interface AgentConfigOptions {
   readonly healthPort: number;
   /** `end` for logs that were there before. */
   readonly startAt: 'beginning' | 'end';
+  /** Also measure this machine, which must be a Linux. */
+  readonly hasHostMetrics: boolean;
 }
 
 // JSON strings are YAML strings.
 const quoted = (text: string): string => JSON.stringify(text);
+
+const HOST_METRICS = `  host_metrics:
+    collection_interval: 5s
+    initial_delay: 500ms
+    scrapers:
+      cpu:
+      load:
+      memory:
+      disk:
+      filesystem:
+      network:
+      paging:
+      processes:
+`;
+
+const RESOURCE_DETECTION = `  resource_detection:
+    detectors: [system]
+    system:
+      hostname_sources: [os]
+`;
+
+const remoteWrite = (storeUrl: string): string => `  prometheus_remote_write:
+    endpoint: ${storeUrl}/insert/0/prometheus/api/v1/write
+    resource_to_telemetry_conversion:
+      enabled: true
+    disable_scope_info: true
+`;
+
+const METRICS_PIPELINE = `    metrics:
+      receivers: [host_metrics]
+      processors: [memory_limiter, resource_detection, batch]
+      exporters: [prometheus_remote_write]
+`;
 
 export const agentConfig = (o: AgentConfigOptions): string => `${MARK}
 # The same file runs with: sluice --config ${o.path}
@@ -44,7 +79,7 @@ receivers:
     storage: file_storage
     operators:
       - type: container
-
+${o.hasHostMetrics ? HOST_METRICS : ''}
 processors:
   memory_limiter:
     check_interval: 1s
@@ -52,12 +87,12 @@ processors:
     spike_limit_mib: 64
   batch:
     timeout: 1s
-
+${o.hasHostMetrics ? RESOURCE_DETECTION : ''}
 exporters:
   otlp_http:
     logs_endpoint: ${o.storeUrl}/insert/opentelemetry/v1/logs
     compression: gzip
-
+${o.hasHostMetrics ? remoteWrite(o.storeUrl) : ''}
 service:
   extensions: [health_check, file_storage]
   telemetry:
@@ -73,4 +108,4 @@ service:
       receivers: [file_log]
       processors: [memory_limiter, batch]
       exporters: [otlp_http]
-`;
+${o.hasHostMetrics ? METRICS_PIPELINE : ''}`;

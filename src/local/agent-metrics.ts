@@ -1,4 +1,4 @@
-/** What `up` reads from the agent's /metrics: the ledger and the size of the process. */
+/** What `up` reads from the agent's /metrics: the ledger, the counters of data points and the size of the process. */
 
 export interface LedgerTotals {
   readonly read: number;
@@ -12,8 +12,19 @@ export interface LedgerTotals {
   readonly readBytes: number;
 }
 
+/** Of data points, as otelcol's counters tell. */
+export interface PointTotals {
+  /** Taken over by the pipeline from receivers. */
+  readonly accepted: number;
+  /** Taken by the destination. */
+  readonly sent: number;
+  /** Refused to receivers, by queues or by the destination. */
+  readonly failed: number;
+}
+
 export interface AgentMetrics {
   readonly ledger: LedgerTotals;
+  readonly points: PointTotals;
   readonly rssBytes: number;
   readonly cpuSeconds: number;
 }
@@ -28,6 +39,14 @@ export const EMPTY_LEDGER: LedgerTotals = {
   lostBy: new Map(),
   readBytes: 0,
 };
+
+export const NO_POINTS: PointTotals = { accepted: 0, sent: 0, failed: 0 };
+
+export const addPoints = (a: PointTotals, b: PointTotals): PointTotals => ({
+  accepted: a.accepted + b.accepted,
+  sent: a.sent + b.sent,
+  failed: a.failed + b.failed,
+});
 
 export function addLedgers(a: LedgerTotals, b: LedgerTotals): LedgerTotals {
   const lostBy = new Map(a.lostBy);
@@ -45,12 +64,20 @@ export function addLedgers(a: LedgerTotals, b: LedgerTotals): LedgerTotals {
 }
 
 const SAMPLE = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)$/;
+const POINTS: Readonly<Record<string, keyof PointTotals>> = {
+  otelcol_receiver_accepted_metric_points: 'accepted',
+  otelcol_exporter_sent_metric_points: 'sent',
+  otelcol_receiver_refused_metric_points: 'failed',
+  otelcol_exporter_send_failed_metric_points: 'failed',
+  otelcol_exporter_enqueue_failed_metric_points: 'failed',
+};
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 
 /** Sums over all components; lines that are not understood are left out. */
 export function parseMetrics(text: string): AgentMetrics {
   const sums: Record<string, number> = {};
   const lostBy = new Map<string, number>();
+  const points = { ...NO_POINTS };
   let readBytes = 0;
   let rssBytes = 0;
   let cpuSeconds = 0;
@@ -58,6 +85,11 @@ export function parseMetrics(text: string): AgentMetrics {
     const m = SAMPLE.exec(line);
     if (!m) continue;
     const value = Number(m[3]);
+    const point = POINTS[m[1]!.replace(/_total$/, '')];
+    if (point !== undefined) {
+      points[point] += value;
+      continue;
+    }
     if (m[1] === 'otelcol_process_memory_rss_bytes' || m[1] === 'otelcol_process_memory_rss') rssBytes = value;
     else if (m[1] === 'otelcol_process_cpu_seconds_total' || m[1] === 'otelcol_process_cpu_seconds') cpuSeconds = value;
     else if (m[1] === 'sluice_ledger_records' || m[1] === 'sluice_ledger_bytes') {
@@ -84,6 +116,7 @@ export function parseMetrics(text: string): AgentMetrics {
       lostBy,
       readBytes,
     },
+    points,
     rssBytes,
     cpuSeconds,
   };

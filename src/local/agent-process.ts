@@ -4,7 +4,16 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
-import { type AgentMetrics, addLedgers, EMPTY_LEDGER, type LedgerTotals, parseMetrics } from './agent-metrics.ts';
+import {
+  type AgentMetrics,
+  addLedgers,
+  addPoints,
+  EMPTY_LEDGER,
+  type LedgerTotals,
+  NO_POINTS,
+  type PointTotals,
+  parseMetrics,
+} from './agent-metrics.ts';
 
 const RESTART_MS = 1000;
 /** Deaths in a row, none of which ever served its metrics, after which it is left alone. */
@@ -36,6 +45,7 @@ export class AgentProcess {
   #child: ChildProcess | undefined;
   /** What processes before this one had told when they died. */
   #before: LedgerTotals = EMPTY_LEDGER;
+  #pointsBefore: PointTotals = NO_POINTS;
   #failedStarts = 0;
   #isStopping = false;
   #lastLook: { atMs: number; cpuSeconds: number } | undefined;
@@ -51,6 +61,10 @@ export class AgentProcess {
 
   get ledger(): LedgerTotals {
     return this.metrics ? addLedgers(this.#before, this.metrics.ledger) : this.#before;
+  }
+
+  get points(): PointTotals {
+    return this.metrics ? addPoints(this.#pointsBefore, this.metrics.points) : this.#pointsBefore;
   }
 
   start(): void {
@@ -75,6 +89,7 @@ export class AgentProcess {
       this.#failedStarts = 0;
       // What was in flight then is read again, and counted then.
       const told = addLedgers(this.#before, this.metrics.ledger);
+      this.#pointsBefore = this.points;
       this.#before = { ...told, read: told.read - told.inFlight, inFlight: 0 };
     }
     this.metrics = undefined;

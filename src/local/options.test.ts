@@ -36,7 +36,7 @@ test('the command line is read, and mistakes are told', () => {
 });
 
 test('the agent configuration is YAML that says what was asked, also for odd paths', () => {
-  const text = agentConfig({
+  const options = {
     path: '/s/agent.yaml',
     pods: '/tmp/a "b": c/pods',
     storage: '/s/storage',
@@ -44,12 +44,25 @@ test('the agent configuration is YAML that says what was asked, also for odd pat
     metricsPort: 1,
     healthPort: 2,
     startAt: 'beginning',
-  });
+    hasHostMetrics: true,
+  } as const;
+  const text = agentConfig(options);
   assert.ok(text.startsWith(MARK));
   const config = parse(text) as {
     receivers: { file_log: { include: string[] } };
-    exporters: { otlp_http: { logs_endpoint: string } };
+    exporters: { otlp_http: { logs_endpoint: string }; prometheus_remote_write: { endpoint: string } };
+    service: { pipelines: object };
   };
   assert.equal(config.receivers.file_log.include[0], '/tmp/a "b": c/pods/*/*/*.log');
   assert.equal(config.exporters.otlp_http.logs_endpoint, 'http://127.0.0.1:9428/insert/opentelemetry/v1/logs');
+  assert.equal(
+    config.exporters.prometheus_remote_write.endpoint,
+    'http://127.0.0.1:9428/insert/0/prometheus/api/v1/write',
+  );
+  assert.deepEqual(Object.keys(config.service.pipelines), ['logs', 'metrics']);
+  const without = agentConfig({ ...options, hasHostMetrics: false });
+  const { service } = parse(without) as typeof config;
+  assert.deepEqual(Object.keys(service.pipelines), ['logs']);
+  assert.doesNotMatch(without, /metric_|host_metrics|remote_write|resource_detection|\n\n\n/);
+  assert.doesNotMatch(text, /\n\n\n/);
 });

@@ -6,8 +6,9 @@ export const HELP = `Usage: sluice up [--rate N] [--real] [--port N] [--state DI
 
 Runs a collector on this machine and shows what it does: a demo workload writes
 container logs as a kubelet does, the agent reads them and delivers them to a
-small embedded store, and a page lets you search them. Ctrl-C stops everything
-and checks that every line that was written was delivered.
+small embedded store, and a page lets you search them. On Linux the agent also
+measures this machine, and another page shows it as charts. Ctrl-C stops
+everything and checks that every line and every sample was delivered.
 
   --rate N      lines per second that the workload writes (300)
   --real        read this machine's /var/log/pods instead of a demo workload

@@ -32,6 +32,16 @@ test('the panel tells rates and the ledger', () => {
   assert.match(dying[3]!, /\+ 5 queued \+/);
 });
 
+test('the panel tells the data points of this machine', () => {
+  const metrics = { points: { accepted: 1440, sent: 1440, failed: 0 }, stored: 1440, series: 96, perSecond: 19.2 };
+  const style = { columns: 120, isColoured: false };
+  assert.equal(
+    panel({ ...VIEW, metrics }, style).at(-1),
+    '  metrics        19 points/s  1,440 accepted, 1,440 stored, 0 failed  96 series of this machine',
+  );
+  assert.match(plainLine({ ...VIEW, metrics }), / {2}310 lines\/s {2}samples 1,440 {2}agent/);
+});
+
 test('no line is wider than the terminal, colours do not count', () => {
   for (const columns of [10, 40, 79, 200])
     for (const isColoured of [true, false])

@@ -1,5 +1,5 @@
 /** What the terminal shows: a panel that is drawn in place, or one plain line, of the same view. */
-import type { LedgerTotals } from './agent-metrics.ts';
+import type { LedgerTotals, PointTotals } from './agent-metrics.ts';
 import type { AgentState } from './agent-process.ts';
 
 export interface View {
@@ -25,6 +25,13 @@ export interface View {
   readonly readPerSecond: number;
   readonly deliveredPerSecond: number;
   readonly stored: number;
+  /** Missing when this machine is not measured. */
+  readonly metrics?: {
+    readonly points: PointTotals;
+    readonly stored: number;
+    readonly series: number;
+    readonly perSecond: number;
+  };
 }
 
 export interface Style {
@@ -74,7 +81,7 @@ const lostPieces = (ledger: LedgerTotals): Piece =>
 export function panel(view: View, style: Style): string[] {
   const { workload, agent, ledger } = view;
   const name = (text: string): Piece => piece(`  ${text.padEnd(10)}`, 'dim');
-  const rate = (n: number): Piece => piece(`${thousands(n).padStart(7)} lines/s  `);
+  const rate = (n: number, what = 'lines'): Piece => piece(`${thousands(n).padStart(7)} ${what}/s  `);
   const lines: Piece[][] = [
     [
       piece('Sluice', 'bold'),
@@ -110,6 +117,16 @@ export function panel(view: View, style: Style): string[] {
       lostPieces(ledger),
     ],
   );
+  if (view.metrics) {
+    const { points, stored, series, perSecond } = view.metrics;
+    lines.push([
+      name('metrics'),
+      rate(perSecond, 'points'),
+      piece(`${thousands(points.accepted)} accepted, ${thousands(stored)} stored, `),
+      piece(`${thousands(points.failed)} failed`, points.failed > 0 ? 'red' : 'green'),
+      piece(`  ${thousands(series)} series of this machine`, 'dim'),
+    ]);
+  }
   return lines.map((l) => line(l, style));
 }
 
@@ -124,6 +141,7 @@ export function plainLine(view: View): string {
     `in flight ${thousands(ledger.inFlight)}`,
     `lost ${thousands(ledger.lost)}`,
     `${thousands(view.deliveredPerSecond)} lines/s`,
+    ...(view.metrics ? [`samples ${thousands(view.metrics.stored)}`] : []),
     agent.state === 'running' ? `agent ${size(agent.rssBytes)}` : `agent ${agent.state}`,
   ];
   return parts.join('  ');

@@ -11,14 +11,19 @@ import { agentConfig, MARK } from './agent-config.ts';
 import { AgentProcess } from './agent-process.ts';
 import { HELP, parseOptions, type UpOptions, UsageError } from './options.ts';
 import { panel, plainLine, Screen, type View } from './panel.ts';
+import { MetricStore } from './store/metric-store.ts';
 import { startStoreServer } from './store/server.ts';
 import { LogStore } from './store/store.ts';
-import { verdict } from './verdict.ts';
+import { type Account, verdict } from './verdict.ts';
 import { Workload } from './workload/workload.ts';
 
 const REAL_PODS = '/var/log/pods';
 const MAX_ROWS = 500_000;
+const MAX_SAMPLES = 2_000_000;
+const MAX_SERIES = 50_000;
 const MAX_AGE_MS = 6 * 3_600_000;
+/** Only there are files in /proc to measure by. */
+const HAS_HOST_METRICS = process.platform === 'linux';
 const LOOK_MS = 1000;
 /** Between plain lines, when the output is no terminal. */
 const PLAIN_MS = 5000;
@@ -62,9 +67,16 @@ async function run(options: UpOptions, state: string): Promise<number> {
   prepare(state, configPath, options);
 
   const store = new LogStore({ path: join(state, 'store.db'), maxRows: MAX_ROWS, maxAgeMs: MAX_AGE_MS });
+  const metrics = new MetricStore({
+    path: join(state, 'metrics.db'),
+    maxSamples: MAX_SAMPLES,
+    maxSeries: MAX_SERIES,
+    maxAgeMs: MAX_AGE_MS,
+  });
   let view: View | undefined;
   const server = await startStoreServer({
     store,
+    metrics,
     clock,
     port: options.port,
     status: () => ({ view: view && forPage(view), config: configPath }),
@@ -80,6 +92,7 @@ async function run(options: UpOptions, state: string): Promise<number> {
       metricsPort,
       healthPort,
       startAt: options.isReal ? 'end' : 'beginning',
+      hasHostMetrics: HAS_HOST_METRICS,
     }),
     { mode: 0o600 },
   );
@@ -87,7 +100,7 @@ async function run(options: UpOptions, state: string): Promise<number> {
   const screen = out.isTTY ? new Screen(out) : undefined;
   const say = (text: string): void => (screen ? screen.say(text) : void out.write(`${text}\n`));
   say(
-    `page     ${server.url}/\nconfig   ${configPath}\nlogs     ${pods}\nagent    its own log is ${join(state, 'agent.log')}\n`,
+    `page     ${server.url}/\ncharts   ${server.url}/charts\nconfig   ${configPath}\nlogs     ${pods}\nagent    its own log is ${join(state, 'agent.log')}\n`,
   );
 
   const stop = new AbortController();
@@ -119,13 +132,14 @@ async function run(options: UpOptions, state: string): Promise<number> {
   const onExit = (): void => agent.kill();
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal).on('exit', onExit);
 
+  const stores: Stores = { store, metrics };
   const startedMs = clock.monotonicMs();
   const rates = new Rates();
   let plainAtMs = 0;
   const show = async (): Promise<void> => {
     await agent.look();
     const elapsedMs = clock.monotonicMs() - startedMs;
-    view = makeView(server.url, elapsedMs, agent, workload, store, rates.at(elapsedMs, agent, workload, store));
+    view = makeView(server.url, elapsedMs, agent, workload, stores, rates.at(elapsedMs, agent, workload, stores));
     if (screen) screen.draw(panel(view, { columns: out.columns || 80, isColoured: out.hasColors?.() ?? false }));
     else if (elapsedMs - plainAtMs >= PLAIN_MS) {
       plainAtMs = elapsedMs;
@@ -144,25 +158,29 @@ async function run(options: UpOptions, state: string): Promise<number> {
       if (!stop.signal.aborted) await show();
     }
     await workload?.stop();
+    let measured = measuredSoFar(agent, metrics);
     const isDone = (): boolean =>
       agent.metrics !== undefined &&
       agent.ledger.inFlight === 0 &&
       (workload === undefined ||
-        store.accepted + agent.ledger.filtered + agent.ledger.lost >= workload.written.records);
+        store.accepted + agent.ledger.filtered + agent.ledger.lost >= workload.written.records) &&
+      (!HAS_HOST_METRICS || agent.restarts > 0 || isSettled(measured));
     const drainUntil = clock.monotonicMs() + DRAIN_MS;
     // Two looks in a row: a last line may be read between the end of the workload and the first one.
     for (let done = 0; done < 2 && signals < 2 && agent.state !== 'stopped' && clock.monotonicMs() < drainUntil; ) {
       await show();
+      measured = measuredSoFar(agent, metrics);
       done = isDone() ? done + 1 : 0;
       await sleep(200);
     }
-    const ledger = agent.ledger;
+    const { ledger } = agent;
     const wentWell = await agent.stop();
     const result = verdict({
       written: workload?.written.records,
       ledger,
       restarts: agent.restarts,
       store: { accepted: store.accepted, kept: store.kept, repeated: store.repeated() },
+      ...(HAS_HOST_METRICS ? { metrics: measured } : {}),
     });
     say(['', ...result.lines, ...(wentWell ? [] : ['PROBLEM  the agent did not stop cleanly'])].join('\n'));
     return result.isBalanced && wentWell ? 0 : 1;
@@ -171,8 +189,21 @@ async function run(options: UpOptions, state: string): Promise<number> {
     agent.kill();
     await server.close();
     store.close();
+    metrics.close();
   }
 }
+
+type Measured = NonNullable<Account['metrics']>;
+
+const measuredSoFar = (agent: AgentProcess, metrics: MetricStore): Measured => ({
+  points: agent.points,
+  stored: metrics.accepted,
+  repeated: metrics.repeated,
+});
+
+/** Nothing is on its way; measuring goes on, so that this is so only between two rounds of it. */
+const isSettled = ({ points, stored }: Measured): boolean =>
+  points.accepted > 0 && points.accepted === points.sent + points.failed && points.sent === stored;
 
 /** Logs and offsets of an earlier demo belong together and are of no use to this one. */
 function prepare(state: string, configPath: string, options: UpOptions): void {
@@ -204,30 +235,45 @@ function freePort(): Promise<number> {
   });
 }
 
+interface Stores {
+  readonly store: LogStore;
+  readonly metrics: MetricStore;
+}
+
 interface Rate {
   written: number;
   read: number;
   bytes: number;
   stored: number;
+  samples: number;
 }
 
 class Rates {
-  readonly #samples: (Rate & { readonly atMs: number })[] = [{ atMs: 0, written: 0, read: 0, bytes: 0, stored: 0 }];
+  readonly #samples: (Rate & { readonly atMs: number })[] = [
+    { atMs: 0, written: 0, read: 0, bytes: 0, stored: 0, samples: 0 },
+  ];
 
-  at(atMs: number, agent: AgentProcess, workload: Workload | undefined, store: LogStore): Rate {
+  at(atMs: number, agent: AgentProcess, workload: Workload | undefined, stores: Stores): Rate {
     const now = {
       atMs,
       written: workload?.written.records ?? 0,
       read: agent.ledger.read,
       bytes: agent.ledger.readBytes,
-      stored: store.accepted,
+      stored: stores.store.accepted,
+      samples: stores.metrics.accepted,
     };
     this.#samples.push(now);
     while (this.#samples.length > 2 && atMs - this.#samples[1]!.atMs > RATE_MS) this.#samples.shift();
     const first = this.#samples[0]!;
     const seconds = Math.max((now.atMs - first.atMs) / 1000, 0.001);
     const per = (k: keyof Rate): number => Math.max(0, (now[k] - first[k]) / seconds);
-    return { written: per('written'), read: per('read'), bytes: per('bytes'), stored: per('stored') };
+    return {
+      written: per('written'),
+      read: per('read'),
+      bytes: per('bytes'),
+      stored: per('stored'),
+      samples: per('samples'),
+    };
   }
 }
 
@@ -236,7 +282,7 @@ const makeView = (
   elapsedMs: number,
   agent: AgentProcess,
   workload: Workload | undefined,
-  store: LogStore,
+  { store, metrics }: Stores,
   rate: Rate,
 ): View => ({
   url: `${url}/`,
@@ -263,6 +309,16 @@ const makeView = (
   readPerSecond: rate.read,
   deliveredPerSecond: rate.stored,
   stored: store.kept,
+  ...(HAS_HOST_METRICS
+    ? {
+        metrics: {
+          points: agent.points,
+          stored: metrics.accepted,
+          series: metrics.seriesCount,
+          perSecond: rate.samples,
+        },
+      }
+    : {}),
 });
 
 /** Maps do not survive JSON. */

@@ -77,6 +77,62 @@ test('a run is balanced only when nothing is missing, lost or doubled', () => {
       false,
       /10 of 1,000 lines are missing/,
     ],
+    [
+      'metrics all stored',
+      { ...BALANCED, metrics: { points: { accepted: 96, sent: 96, failed: 0 }, stored: 96, repeated: 0 } },
+      true,
+      /96 points accepted = 96 delivered = 96 samples stored, none twice/,
+    ],
+    [
+      'metrics still on their way',
+      { ...BALANCED, metrics: { points: { accepted: 96, sent: 48, failed: 0 }, stored: 48, repeated: 0 } },
+      false,
+      /96 data points were accepted, 48 delivered/,
+    ],
+    [
+      'metrics told but not stored',
+      { ...BALANCED, metrics: { points: { accepted: 96, sent: 96, failed: 0 }, stored: 95, repeated: 0 } },
+      false,
+      /96 data points were delivered, but the store took 95/,
+    ],
+    [
+      'metrics twice',
+      { ...BALANCED, metrics: { points: { accepted: 96, sent: 96, failed: 0 }, stored: 96, repeated: 2 } },
+      false,
+      /2 samples came twice/,
+    ],
+    [
+      'metrics refused',
+      { ...BALANCED, metrics: { points: { accepted: 96, sent: 90, failed: 6 }, stored: 90, repeated: 0 } },
+      false,
+      /6 data points were refused or not delivered/,
+    ],
+    [
+      'no metrics at all',
+      { ...BALANCED, metrics: { points: { accepted: 0, sent: 0, failed: 0 }, stored: 0, repeated: 0 } },
+      false,
+      /no data point was delivered/,
+    ],
+    [
+      'restarted, metrics that nobody told of',
+      {
+        ...BALANCED,
+        restarts: 1,
+        metrics: { points: { accepted: 96, sent: 90, failed: 0 }, stored: 110, repeated: 0 },
+      },
+      true,
+      /110 samples stored/,
+    ],
+    [
+      'restarted, fewer metrics than were told',
+      {
+        ...BALANCED,
+        restarts: 1,
+        metrics: { points: { accepted: 96, sent: 90, failed: 0 }, stored: 80, repeated: 0 },
+      },
+      false,
+      /90 data points were delivered, but the store took 80/,
+    ],
   ];
   for (const [name, account, isBalanced, words] of table) {
     const v = verdict(account);
@@ -103,6 +159,12 @@ test('the ledger is summed over components, whatever else stands on the page', (
       'sluice_ledger_records{component="filelog",outcome="filtered",reason="filter"} 14',
       'sluice_ledger_bytes{component="filelog",outcome="read"} 12345',
       'otelcol_process_memory_rss_bytes{x="y"} 6.4e+07',
+      'otelcol_receiver_accepted_metric_points_total{receiver="host_metrics",transport=""} 96',
+      'otelcol_receiver_refused_metric_points_total{receiver="host_metrics",transport=""} 5',
+      'otelcol_exporter_sent_metric_points{exporter="x"} 90',
+      'otelcol_exporter_send_failed_metric_points_total{exporter="x"} 4',
+      'otelcol_exporter_enqueue_failed_metric_points_total{exporter="x"} 2',
+      'otelcol_receiver_accepted_log_records_total{receiver="y"} 7',
       'otelcol_process_cpu_seconds_total 1.5',
       'nonsense',
       '',
@@ -114,6 +176,7 @@ test('the ledger is summed over components, whatever else stands on the page', (
   ]);
   assert.deepEqual(found, {
     ledger: { read: 111, delivered: 90, queued: 0, filtered: 14, inFlight: 4, lost: 3, lostBy, readBytes: 12_345 },
+    points: { accepted: 96, sent: 90, failed: 11 },
     rssBytes: 6.4e7,
     cpuSeconds: 1.5,
   });

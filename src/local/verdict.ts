@@ -1,5 +1,5 @@
 /** The check at the end: was everything that was written delivered? */
-import type { LedgerTotals } from './agent-metrics.ts';
+import type { LedgerTotals, PointTotals } from './agent-metrics.ts';
 import { thousands } from './panel.ts';
 
 export interface Account {
@@ -13,6 +13,8 @@ export interface Account {
     /** Rows kept that are there more than once. */
     readonly repeated: number;
   };
+  /** Missing when this machine is not measured. Both as of the same moment: measuring goes on until the agent has stopped. */
+  readonly metrics?: { readonly points: PointTotals; readonly stored: number; readonly repeated: number };
 }
 
 export interface Verdict {
@@ -20,7 +22,7 @@ export interface Verdict {
   readonly lines: readonly string[];
 }
 
-export function verdict({ written, ledger, restarts, store }: Account): Verdict {
+export function verdict({ written, ledger, restarts, store, metrics }: Account): Verdict {
   const n = thousands;
   const lines = [
     `ledger   ${n(ledger.read)} read = ${n(ledger.delivered)} delivered + ${n(ledger.queued)} queued + ${n(ledger.filtered)} filtered + ${n(ledger.inFlight)} in flight + ${n(ledger.lost)} lost${restarts > 0 ? ' (as far as the killed ones could tell)' : ''}`,
@@ -57,6 +59,36 @@ export function verdict({ written, ledger, restarts, store }: Account): Verdict 
           : `balanced delivered = written: ${n(written)} lines, all in the store, none twice`,
       );
   }
+  if (metrics) {
+    const found = metricVerdict(metrics, restarts);
+    if (found.problems.length === 0) lines.push(found.line);
+    problems.push(...found.problems);
+  }
   lines.push(...problems.map((p) => `PROBLEM  ${p}`));
   return { isBalanced: problems.length === 0, lines };
+}
+
+function metricVerdict(
+  { points, stored, repeated }: NonNullable<Account['metrics']>,
+  restarts: number,
+): { line: string; problems: string[] } {
+  const n = thousands;
+  const problems: string[] = [];
+  if (points.failed > 0) problems.push(`${n(points.failed)} data points were refused or not delivered`);
+  if (restarts > 0) {
+    // What a killed process had measured last is told by nobody.
+    if (stored < points.sent)
+      problems.push(`${n(points.sent)} data points were delivered, but the store took ${n(stored)} samples`);
+    return { line: `metrics  ${n(stored)} samples stored; an agent that dies takes the last ones along`, problems };
+  }
+  if (points.accepted !== points.sent + points.failed)
+    problems.push(`${n(points.accepted)} data points were accepted, ${n(points.sent)} delivered`);
+  if (stored !== points.sent)
+    problems.push(`${n(points.sent)} data points were delivered, but the store took ${n(stored)} samples`);
+  if (repeated > 0) problems.push(`${n(repeated)} samples came twice`);
+  if (points.sent === 0) problems.push('no data point was delivered');
+  return {
+    line: `metrics  ${n(points.accepted)} points accepted = ${n(points.sent)} delivered = ${n(stored)} samples stored, none twice`,
+    problems,
+  };
 }

@@ -1,5 +1,5 @@
 /**
- * The embedded store's HTTP side, on VictoriaLogs' paths, and the page that searches it. Only for this machine: it
+ * The embedded store's HTTP side, on VictoriaLogs' and VictoriaMetrics' paths, and the pages over it. Only for this machine: it
  * listens on 127.0.0.1 and answers no request that names another host (so no web page elsewhere can reach it).
  */
 import { readFileSync } from 'node:fs';
@@ -10,6 +10,9 @@ import type { Clock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import { BodyTooLargeError, listen, readBody } from '../../core/http-server.ts';
 import { decodeJson, decodeProtobuf, type StreamRows } from './decode.ts';
+import { HttpError, json, SECURITY } from './http.ts';
+import { answerMetrics } from './metric-api.ts';
+import type { MetricStore } from './metric-store.ts';
 import { QueryError } from './query.ts';
 import type { FoundRow, LogStore } from './store.ts';
 
@@ -25,29 +28,18 @@ const unpack = {
 
 const FILES: Readonly<Record<string, readonly [string, string]>> = {
   '/': ['index.html', 'text/html; charset=utf-8'],
+  '/charts': ['charts.html', 'text/html; charset=utf-8'],
   '/app.js': ['app.js', 'text/javascript; charset=utf-8'],
+  '/charts.js': ['charts.js', 'text/javascript; charset=utf-8'],
+  '/chart.js': ['chart.js', 'text/javascript; charset=utf-8'],
+  '/common.js': ['common.js', 'text/javascript; charset=utf-8'],
+  '/charts.css': ['charts.css', 'text/css; charset=utf-8'],
   '/style.css': ['style.css', 'text/css; charset=utf-8'],
 };
 
-const SECURITY: Readonly<Record<string, string>> = {
-  'Content-Security-Policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Cache-Control': 'no-store',
-};
-
-class HttpError extends Error {
-  readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
 export interface StoreServerOptions {
   readonly store: LogStore;
+  readonly metrics: MetricStore;
   readonly clock: Clock;
   /** Taken when it is free, else any other; 0: any. */
   readonly port: number;
@@ -62,7 +54,7 @@ export interface StoreServer {
 }
 
 export async function startStoreServer(options: StoreServerOptions): Promise<StoreServer> {
-  const { store, clock } = options;
+  const { store, metrics, clock } = options;
   const server = http.createServer((req, res) => {
     answer(req, res, options).catch((error: unknown) => fail(res, error));
   });
@@ -71,7 +63,10 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
     if (options.port === 0 || (error.cause as NodeJS.ErrnoException | undefined)?.code !== 'EADDRINUSE') throw error;
     return listen(server, '127.0.0.1:0');
   });
-  const timer = setInterval(() => store.expire(clock.nowMs()), EXPIRE_MS);
+  const timer = setInterval(() => {
+    store.expire(clock.nowMs());
+    metrics.expire(clock.nowMs());
+  }, EXPIRE_MS);
   timer.unref();
   return {
     url: `http://${address}`,
@@ -107,6 +102,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, options: StoreS
   if (!/^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(req.headers.host ?? ''))
     throw new HttpError(403, 'this store answers only to localhost');
   if (url.pathname === '/insert/opentelemetry/v1/logs' || url.pathname === '/v1/logs') return insert(req, res, options);
+  if (await answerMetrics(req, res, url, { store: options.metrics, clock: options.clock })) return;
   if (req.method !== 'GET' && req.method !== 'HEAD') throw new HttpError(405, 'only GET');
   const file = FILES[url.pathname];
   if (file) {
@@ -188,11 +184,6 @@ function numberIn(url: URL, name: string, fallback: number, low: number, high: n
   const n = Number(text);
   if (!Number.isSafeInteger(n)) throw new HttpError(400, `${name} must be a whole number`);
   return Math.min(Math.max(n, low), high);
-}
-
-function json(res: ServerResponse, value: unknown): void {
-  res.writeHead(200, { ...SECURITY, 'Content-Type': 'application/json' });
-  res.end(JSON.stringify(value));
 }
 
 const asVictoriaLogs = (r: FoundRow): Record<string, string> => ({

@@ -7,6 +7,7 @@ import { encodeResource, type Value } from '../../wire/otlp.ts';
 import { writeLogRecord } from '../../wire/otlp-logs.ts';
 import { ProtoWriter } from '../../wire/proto.ts';
 import { decodeJson, decodeProtobuf, severityOf } from './decode.ts';
+import { MetricStore } from './metric-store.ts';
 import { parseQuery, QueryError } from './query.ts';
 import { startStoreServer } from './server.ts';
 import { LogStore } from './store.ts';
@@ -278,7 +279,14 @@ test('protobuf and JSON give the same rows', () => {
 
 test('the server takes OTLP in every encoding, refuses what is malformed, and answers like VictoriaLogs', async () => {
   const store = new LogStore({ path: ':memory:', maxRows: 1000, maxAgeMs: 1e12 });
-  const server = await startStoreServer({ store, clock: SYSTEM_CLOCK, port: 0, status: () => ({ agent: 'fine' }) });
+  const metrics = new MetricStore({ path: ':memory:', maxSamples: 100, maxSeries: 10, maxAgeMs: 1e9 });
+  const server = await startStoreServer({
+    store,
+    metrics,
+    clock: SYSTEM_CLOCK,
+    port: 0,
+    status: () => ({ agent: 'fine' }),
+  });
   const body = request([{ pod: 'web-1', records: [{ body: 'hello', attributes: { k: 'v' } }] }]);
   const post = (data: Uint8Array | string, headers: Record<string, string>) =>
     fetch(`${server.url}/insert/opentelemetry/v1/logs`, { method: 'POST', body: data as BodyInit, headers });
@@ -329,6 +337,7 @@ test('the server takes OTLP in every encoding, refuses what is malformed, and an
   assert.equal(status, 403);
   const second = await startStoreServer({
     store,
+    metrics,
     clock: SYSTEM_CLOCK,
     port: Number(new URL(server.url).port),
     status: () => ({}),

@@ -1,4 +1,5 @@
 // The search page of the embedded store. Everything shown is set as text, never as markup.
+import { $, ask, clockOf, element, every, shape, shortNumber, showStatus, tell } from './common.js';
 
 const PAGE_ROWS = 200;
 const MOST_ROWS = 600;
@@ -7,29 +8,8 @@ const SUMMARY_MS = 4000;
 const SEVERITIES = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', ''];
 const STEP_MS = { '5m': 5000, '15m': 15_000, '1h': 60_000, '6h': 360_000 };
 
-const $ = (id) => document.getElementById(id);
 const state = { severities: new Set(), isLive: true, wasHeld: false, lastId: 0, at: -1, generation: 0 };
 
-function element(tag, properties = {}, ...children) {
-  const e = document.createElement(tag);
-  for (const [k, v] of Object.entries(properties)) k.includes('-') || k === 'class' ? e.setAttribute(k, v) : (e[k] = v);
-  e.append(...children);
-  return e;
-}
-
-const shortNumber = (n) =>
-  n < 10_000
-    ? String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ',')
-    : n < 1e6
-      ? `${(n / 1e3).toFixed(1)}k`
-      : `${(n / 1e6).toFixed(2)}M`;
-const clockOf = (date, seconds = true) =>
-  date.toLocaleTimeString(undefined, {
-    hour12: false,
-    hour: '2-digit',
-    minute: '2-digit',
-    ...(seconds ? { second: '2-digit' } : {}),
-  });
 const quoted = (text) => `"${text.replace(/["\\]/g, '\\$&').replaceAll('\n', '\\n')}"`;
 
 /** The whole condition: what is typed, and what is chosen beside it. */
@@ -42,17 +22,6 @@ function conditions(withSeverity = true) {
   if (withSeverity && state.severities.size > 0)
     parts.push(`(${[...state.severities].map((s) => `severity:=${quoted(s)}`).join(' OR ')})`);
   return parts.join(' ');
-}
-
-async function ask(path, parameters = {}) {
-  const response = await fetch(`${path}?${new URLSearchParams(parameters)}`);
-  if (!response.ok) throw new Error((await response.text()).trim());
-  return response.json();
-}
-
-function tell(text, isBad = false) {
-  $('message').textContent = text;
-  $('message').classList.toggle('bad', isBad);
 }
 
 /** Words of the query, to be marked in the messages. */
@@ -246,13 +215,6 @@ function drawSeverities(counts) {
   if (focused !== undefined) for (const b of $('severities').children) if (b.dataset.severity === focused) b.focus();
 }
 
-const SVG = 'http://www.w3.org/2000/svg';
-function shape(tag, attributes) {
-  const e = document.createElementNS(SVG, tag);
-  for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
-  return e;
-}
-
 function drawHistogram(steps, stepMs, nowMs) {
   const bars = 60;
   const last = Math.floor(nowMs / stepMs) * stepMs;
@@ -335,43 +297,6 @@ function fillSelects() {
   );
 }
 
-async function showStatus() {
-  const { view } = await ask('/api/status');
-  if (!view) return;
-  const { ledger, agent } = view;
-  $('rate').textContent = shortNumber(view.deliveredPerSecond);
-  $('read').textContent = shortNumber(ledger.read);
-  $('delivered').textContent = shortNumber(ledger.delivered);
-  $('inflight').textContent = shortNumber(ledger.inFlight);
-  $('lost').textContent = shortNumber(ledger.lost);
-  $('lost').className = ledger.lost > 0 ? 'bad' : 'good';
-  $('agent').textContent =
-    agent.state === 'running'
-      ? `${Math.round(agent.rssBytes / 1e6)} MB, ${(agent.cpuShare * 100).toFixed(1)} % CPU`
-      : agent.state;
-  $('agent').className = agent.state === 'running' ? '' : 'bad';
-}
-
-/** Repeats without overlapping; a failure is told and tried again. */
-function every(ms, work) {
-  const turn = async () => {
-    try {
-      await work();
-      if ($('message').dataset.gone) {
-        delete $('message').dataset.gone;
-        search();
-      }
-    } catch (error) {
-      if (error instanceof TypeError) {
-        $('message').dataset.gone = 'yes';
-        tell('The store does not answer; has it been stopped?', true);
-      }
-    }
-    setTimeout(turn, ms);
-  };
-  setTimeout(turn, ms);
-}
-
 function setLive(isLive) {
   state.isLive = isLive;
   $('live').setAttribute('aria-pressed', String(isLive));
@@ -444,9 +369,13 @@ readHash();
 fillSelects();
 search();
 for (const work of [showStatus, loadStreams]) work().catch(() => {});
-every(LIVE_MS, follow);
-every(LIVE_MS, showStatus);
-every(SUMMARY_MS, async () => {
-  await loadStreams();
-  if (state.isLive && !document.hidden) await summarize();
-});
+every(LIVE_MS, follow, search);
+every(LIVE_MS, showStatus, search);
+every(
+  SUMMARY_MS,
+  async () => {
+    await loadStreams();
+    if (state.isLive && !document.hidden) await summarize();
+  },
+  search,
+);
