@@ -19,6 +19,7 @@ import {
   run,
   schema,
   teller,
+  until,
 } from './testing.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'remote-write-'));
@@ -40,7 +41,7 @@ test('the wal: data is queued on disk, survives a restart, and leaves it when it
   assert.equal(statSync(join(directory, 'prom_remotewrite', file!)).mode & 0o777, 0o600);
   const up = await destination();
   await run({ endpoint: up.url, wal: { directory } }, async (_e, { value }) => {
-    while (value('otelcol_exporter_sent_metric_points') < 2) await new Promise((r) => setImmediate(r));
+    await until(() => value('otelcol_exporter_sent_metric_points') >= 2, 'both points');
   });
   assert.deepEqual(flat(up.seen), [`g 1@${AT}`, `g 2@${AT + 1}`]);
   const empty = await destination();
@@ -76,7 +77,7 @@ setInterval(() => {}, 1000);
   await gone;
   const up = await destination();
   await run({ endpoint: up.url, wal: { directory } }, async (_e, { value }) => {
-    while (value('otelcol_exporter_sent_metric_points') < 20) await new Promise((r) => setImmediate(r));
+    await until(() => value('otelcol_exporter_sent_metric_points') >= 20, 'all points');
   });
   assert.deepEqual(new Set(flat(up.seen)), new Set(Array.from({ length: 20 }, (_, i) => `g${i} ${i}@${AT}`)));
 });
@@ -102,7 +103,7 @@ test('a source that can wait is never given up: it waits through an outage', asy
   const retry_on_failure = { initial_interval: '1ms', max_interval: '2ms', max_elapsed_time: '2ms' };
   await run({ endpoint: d.url, retry_on_failure }, async (e) => {
     await e.consume(batchOf([resource({}, [gauge('g', point(1))])], ack));
-    while (told.length === 0) await new Promise((r) => setImmediate(r));
+    await until(() => told.length > 0, 'an outcome');
   });
   assert.deepEqual(told, ['1 delivered']);
   assert.equal(d.seen.length, 5);
@@ -114,7 +115,7 @@ test('others are given up after max_elapsed_time: lost, counted, logged', async 
   const retry_on_failure = { initial_interval: '1ms', max_interval: '2ms', max_elapsed_time: '20ms' };
   await run({ endpoint: d.url, retry_on_failure }, async (e, { lines, value }) => {
     await e.consume(batchOf([resource({}, [gauge('g', point(1))])], ack));
-    while (told.length === 0) await new Promise((r) => setImmediate(r));
+    await until(() => told.length > 0, 'an outcome');
     assert.deepEqual(told, ['1 lost retries exhausted']);
     assert.equal(value('otelcol_exporter_send_failed_metric_points'), 1);
     const line = lines.find((l) => l.message === 'Exporting failed. Dropping data.')!;

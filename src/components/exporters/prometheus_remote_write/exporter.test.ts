@@ -19,6 +19,7 @@ import {
   run,
   schema,
   teller,
+  until,
 } from './testing.ts';
 
 after(closeDestinations);
@@ -416,10 +417,10 @@ test('series stay in order when several batches are on their way, and shards do 
           ]),
         );
       // Answers come in an order that has nothing to do with that of the requests.
-      while (value('otelcol_exporter_sent_metric_points') < 8 * names.length) {
-        await new Promise((r) => setImmediate(r));
+      await until(() => {
         if (waiting.length > 0) waiting.splice(waiting.length > 1 && d.seen.length % 2 ? 1 : 0, 1)[0]!();
-      }
+        return value('otelcol_exporter_sent_metric_points') >= 8 * names.length;
+      }, 'all batches');
     },
     ['EnableMultipleWorkers'],
   );

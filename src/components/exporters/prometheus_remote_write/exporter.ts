@@ -17,7 +17,6 @@ import { labelName, type TranslationStrategy } from './naming.ts';
 import { Push } from './push.ts';
 import { RequestSender } from './request-sender.ts';
 import { RequestWriter } from './request-writer.ts';
-import type { Series } from './series-cache.ts';
 import { Shards } from './shards.ts';
 import { Translator } from './translate.ts';
 
@@ -141,7 +140,13 @@ export async function createRemoteWriteExporter(config: RemoteWriteConfig, ctx: 
     cacheBytes: config.label_cache_size,
     onCollision,
   });
-  const writer = new RequestWriter({ protocol, maxBytes: config.max_batch_size_bytes, symbols: translator.symbols });
+  const writer = new RequestWriter({
+    protocol,
+    maxBytes: config.max_batch_size_bytes,
+    symbols: translator.symbols,
+    cache: translator.cache,
+    metric: translator.metric,
+  });
   const stopping = new AbortController();
   const cut = new AbortController();
   const client = createHttpClient(clientConfig(config), { clock });
@@ -158,7 +163,7 @@ export async function createRemoteWriteExporter(config: RemoteWriteConfig, ctx: 
     labels,
   });
   const isDurable = config.wal !== undefined || Boolean(config.remote_write_queue.storage);
-  const shards = consumers > 1 ? new Shards<Series>(parallelism, (s) => s.hash) : undefined;
+  const shards = consumers > 1 ? new Shards(parallelism, (s) => translator.cache.seriesHash(s)) : undefined;
   const counters = {
     failedTranslations: counter('failedTranslations'),
     translatedSeries: counter('translatedSeries'),
@@ -185,7 +190,8 @@ export async function createRemoteWriteExporter(config: RemoteWriteConfig, ctx: 
   const prepare = (batch: Batch, patient: boolean) => {
     const losses = translator.translate(batch);
     const { samples } = translator;
-    counters.translatedSeries.add(samples.touched.length);
+    const touched = samples.touched.subarray(0, samples.touchedCount);
+    counters.translatedSeries.add(touched.length);
     counters.collisions.add(translator.collisions - collisions);
     collisions = translator.collisions;
     reportLosses(losses);
@@ -193,9 +199,8 @@ export async function createRemoteWriteExporter(config: RemoteWriteConfig, ctx: 
     const headers = clientMetadata(batch, config.include_metadata_keys);
     const emit = (shard: number) => (r: Parameters<Parameters<typeof writer.write>[2]>[0]) =>
       push.add(shard, sender.pack(r, headers));
-    if (shards)
-      for (const [i, series] of shards.divide(samples.touched).entries()) writer.write(samples, series, emit(i));
-    else writer.write(samples, samples.touched, emit(0));
+    if (shards) for (const [i, series] of shards.divide(touched).entries()) writer.write(samples, series, emit(i));
+    else writer.write(samples, touched, emit(0));
     if (config.send_metadata && protocol === 1) writer.writeMetadata(translator.described, emit(0));
     const turns = shards?.enter(push.shards());
     return () => push.send(turns);

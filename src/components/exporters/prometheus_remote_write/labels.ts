@@ -167,43 +167,19 @@ export function pointLabels(
 }
 
 /**
- * A whole label set, encoded, in order. `extra` is le or quantile. The metric's name and `extra` win over labels of
- * their names.
+ * Labels of a series: its own in order, and those it shares. `extra` is le or quantile. The metric's name and `extra`
+ * win over labels of their names.
  */
-export function encodeSeries(
-  point: PointLabels,
-  metric: string,
-  extra: Label | undefined,
-  encode: EncodeLabel,
-): Uint8Array {
+export function seriesLabels(point: PointLabels, metric: string, extra: Label | undefined): PointLabels {
   const own = point.own.filter(([name]) => name !== '__name__' && name !== extra?.[0]);
+  let { base } = point;
+  if (base.names.has('__name__') || (extra && base.names.has(extra[0]))) {
+    own.push(...base.labels.filter(([name]) => name !== '__name__' && name !== extra?.[0]));
+    base = NO_LABELS;
+  }
   own.push(['__name__', metric]);
   if (extra) own.push(extra);
-  own.sort(byName);
-  const { labels, encoded } = point.base;
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  const add = (bytes: Uint8Array) => {
-    parts.push(bytes);
-    size += bytes.length;
-  };
-  let i = 0;
-  for (const label of own) {
-    for (; i < labels.length; i++) {
-      const order = compareNames(labels[i]![0], label[0]);
-      if (order > 0) break;
-      if (order < 0) add(encoded[i]!);
-    }
-    add(encode(label));
-  }
-  for (; i < labels.length; i++) add(encoded[i]!);
-  const out = new Uint8Array(size);
-  let at = 0;
-  for (const p of parts) {
-    out.set(p, at);
-    at += p.length;
-  }
-  return out;
+  return { own: own.sort(byName), base };
 }
 
 /** Labels of target_info; undefined when a resource has nothing to tell or nobody to tell it of. */

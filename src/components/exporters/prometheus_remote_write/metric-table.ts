@@ -1,9 +1,9 @@
 /** Metrics by the bytes of their name, unit and description: what they are called in Prometheus is found out once. */
 import { decodeUtf8 } from '../../../wire/proto.ts';
+import { hashBytes, sameBytes } from './byte-table.ts';
 import type { MetricHeader, MetricInfo } from './metric-info.ts';
-import { hashBytes, sameBytes } from './series-cache.ts';
 
-/** More than any cluster has; beyond it the table begins anew. */
+/** More than any cluster has; beyond it the table begins anew, and what refers to its numbers with it. */
 const MAX_METRICS = 100_000;
 
 interface Known {
@@ -21,8 +21,7 @@ export class MetricTable {
   readonly #withHelp: boolean;
   readonly #make: (header: MetricHeader) => MetricInfo;
   #byHash = new Map<number, Known[]>();
-  #count = 0;
-  #ids = 0;
+  #infos: MetricInfo[] = [];
   #last: Known | undefined;
 
   constructor(withHelp: boolean, make: (header: MetricHeader) => MetricInfo) {
@@ -32,8 +31,16 @@ export class MetricTable {
 
   reset(): void {
     this.#byHash = new Map();
-    this.#count = 0;
+    this.#infos = [];
     this.#last = undefined;
+  }
+
+  get isFull(): boolean {
+    return this.#infos.length > MAX_METRICS;
+  }
+
+  info(id: number): MetricInfo | undefined {
+    return this.#infos[id];
   }
 
   /** `flags`: kind in the lowest four bits, temporality in three, then whether it is monotonic. */
@@ -78,7 +85,7 @@ export class MetricTable {
     }
     const text = (from: number, to: number) => decodeUtf8(b.subarray(from, to));
     const info = this.#make({
-      id: ++this.#ids,
+      id: this.#infos.length,
       kind: flags & 15,
       temporality: (flags >> 4) & 7,
       isMonotonic: (flags & 128) !== 0,
@@ -91,7 +98,7 @@ export class MetricTable {
       b.subarray(unitFrom, unitTo),
       b.subarray(helpFrom, helpTo),
     ]);
-    if (++this.#count > MAX_METRICS) this.reset();
+    this.#infos.push(info);
     const made: Known = {
       flags,
       key: new DataView(key.buffer, key.byteOffset, key.length),
@@ -100,7 +107,7 @@ export class MetricTable {
       info,
       next: undefined,
     };
-    if (bucket && this.#byHash.has(hash)) bucket.push(made);
+    if (bucket) bucket.push(made);
     else this.#byHash.set(hash, [made]);
     if (before) before.next = made;
     this.#last = made;

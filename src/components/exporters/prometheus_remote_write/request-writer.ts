@@ -9,8 +9,9 @@ import {
   type MetricMetadata,
   type Protocol,
 } from '../../../wire/remote-write.ts';
+import type { MetricInfo } from './metric-info.ts';
 import { NO_POINT, type Samples } from './samples.ts';
-import type { Series } from './series-cache.ts';
+import type { SeriesCache } from './series-cache.ts';
 import type { Symbols } from './symbols.ts';
 
 export interface EncodedRequest {
@@ -33,6 +34,8 @@ export interface RequestWriterOptions {
   readonly protocol: Protocol;
   readonly maxBytes: number;
   readonly symbols: Symbols;
+  readonly cache: SeriesCache;
+  readonly metric: (id: number) => MetricInfo | undefined;
 }
 
 export class RequestWriter {
@@ -47,6 +50,7 @@ export class RequestWriter {
   #timeLength = 0;
   #timeOf = -1;
   #refs = new Uint8Array(1024);
+  #ids = Buffer.allocUnsafe(1024);
   #idle: NodeJS.Timeout | undefined;
   #metadataRequest = 0;
 
@@ -55,7 +59,7 @@ export class RequestWriter {
   }
 
   /** Calls `emit` once per request. Every series is in one of them. */
-  write(samples: Samples, series: readonly Series[], emit: (request: EncodedRequest) => void): void {
+  write(samples: Samples, series: Int32Array, emit: (request: EncodedRequest) => void): void {
     if (series.length === 0) return;
     this.#begin();
     for (const s of series) {
@@ -162,20 +166,27 @@ export class RequestWriter {
     this.#note(samples.point[i]!);
   }
 
-  #write1(samples: Samples, s: Series, emit: (request: EncodedRequest) => void): void {
-    const i = s.head;
-    if (i < 0 || i !== s.tail || s.exemplars || s.histograms) {
-      this.#message(samples, s, s.slab.bytes.subarray(s.at, s.at + s.length), undefined, emit);
+  #write1(samples: Samples, s: number, emit: (request: EncodedRequest) => void): void {
+    const { cache } = this.#o;
+    const i = samples.head[s]!;
+    if (
+      i < 0 ||
+      i !== samples.tail[s] ||
+      (samples.exemplars.size > 0 && samples.exemplars.has(s)) ||
+      (samples.histograms.size > 0 && samples.histograms.has(s))
+    ) {
+      this.#message(samples, s, cache.labelsOf(s), undefined, emit);
       return;
     }
     this.#setTime(samples.timeMs[i]!);
-    const inner = s.length + 12 + this.#timeLength;
+    const length = cache.seriesLength[s]!;
+    const inner = length + 12 + this.#timeLength;
     this.#room(inner + 6, emit);
     const buf = this.#buf;
     buf[this.#pos++] = 0x0a;
     this.#pos = putVarint(buf, this.#pos, inner);
-    s.slab.bytes.copy(buf, this.#pos, s.at, s.at + s.length);
-    this.#pos += s.length;
+    cache.copyLabels(s, buf, this.#pos);
+    this.#pos += length;
     buf[this.#pos++] = 0x12;
     buf[this.#pos++] = 10 + this.#timeLength;
     this.#sample(samples, i);
@@ -183,7 +194,7 @@ export class RequestWriter {
   }
 
   /** The labels of a version 2 series stand in the cache as numbers of symbols. */
-  #write2(samples: Samples, s: Series, emit: (request: EncodedRequest) => void): void {
+  #write2(samples: Samples, s: number, emit: (request: EncodedRequest) => void): void {
     // Its symbols may not fit any more: then they are asked for again in the next request.
     for (;;) {
       const before = this.#series;
@@ -201,23 +212,25 @@ export class RequestWriter {
     }
   }
 
-  #labelRefs(s: Series): Uint8Array {
-    if (this.#refs.length < s.length * 2 + 8) this.#refs = new Uint8Array(s.length * 4);
+  #labelRefs(s: number): Uint8Array {
+    const { symbols, cache } = this.#o;
+    const length = cache.seriesLength[s]!;
+    if (this.#refs.length < length * 2 + 8) this.#refs = new Uint8Array(length * 4);
+    if (this.#ids.length < length) this.#ids = Buffer.allocUnsafe(length * 2);
+    cache.copyLabels(s, this.#ids, 0);
     const refs = this.#refs;
-    const { symbols } = this.#o;
     // The packed field's length comes first: five bytes are kept for it.
     let p = 6;
-    for (let at = s.at; at < s.at + s.length; at += 4)
-      p = putVarint(refs, p, symbols.ref(s.slab.view.getInt32(at, true)));
+    for (let at = 0; at < length; at += 4) p = putVarint(refs, p, symbols.ref(this.#ids.readInt32LE(at)));
     const from = 5 - varintSize(p - 6);
     refs[from] = 0x0a;
     putVarint(refs, from + 1, p - 6);
     return refs.subarray(from, p);
   }
 
-  #seriesMetadata(s: Series): Uint8Array {
+  #seriesMetadata(s: number): Uint8Array {
     const { refOf } = this.#o.symbols;
-    const m = s.metric;
+    const m = this.#o.metric(this.#o.cache.seriesMetric[s]!);
     if (!m) return encodeSeriesMetadata(METRIC_TYPES.gauge, refOf(TARGET_METADATA), 0);
     if (m.encodedIn !== this.#metadataRequest || !m.encoded) {
       m.encoded = encodeSeriesMetadata(m.type, refOf(m.help), refOf(m.unitWord));
@@ -229,16 +242,16 @@ export class RequestWriter {
   /** A series with any number of samples, exemplars and histograms. */
   #message(
     samples: Samples,
-    s: Series,
+    s: number,
     labels: Uint8Array,
     metadata: Uint8Array | undefined,
     emit: (request: EncodedRequest) => void,
   ): void {
     const { protocol, symbols } = this.#o;
-    const order = s.head < 0 ? [] : s.head === s.tail ? [s.head] : samples.inOrder(s);
+    const order = samples.inOrder(s);
     const withStart = protocol === 2;
-    const exemplars = (s.exemplars ?? []).map((e) => encodeExemplar(e, protocol, symbols.refOf));
-    const histograms = [...(s.histograms ?? [])].sort((a, b) => a.timeMs - b.timeMs);
+    const exemplars = (samples.exemplars.get(s) ?? []).map((e) => encodeExemplar(e, protocol, symbols.refOf));
+    const histograms = [...(samples.histograms.get(s) ?? [])].sort((a, b) => a.timeMs - b.timeMs);
     const sizeOf = (i: number): number => {
       const start = samples.startMs[i]!;
       return 10 + varintSize(samples.timeMs[i]!) + (withStart && start > 0 ? 1 + varintSize(start) : 0);

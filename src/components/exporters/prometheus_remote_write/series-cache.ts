@@ -1,38 +1,28 @@
 /**
- * The cache of encoded label sets. A *stream* is what a source sends: resource, scope, metric and the bytes of the
- * point's attributes. A *series* is what goes out: an encoded label set. Streams lead to series without decoding; two
- * streams can lead to one series, which is how collisions are seen. When the cache is full it is emptied: what is in
- * use comes back with the next points.
+ * The cache of label sets. A *stream* is what a source sends: resource and scope, metric, and the bytes of the point's
+ * attributes. A *series* is what goes out: labels, of which most are shared, those of the resource with its other
+ * series and those of the point with the same point of other resources. Both are numbers, and all about them is in
+ * typed arrays. Two streams can lead to one series, which is how collisions are seen. When the cache is full it is
+ * emptied: what is in use comes back with the next points.
  */
 import type { Resource, Scope } from '../../../core/resource.ts';
-import type { WireExemplar } from '../../../wire/remote-write.ts';
-import type { ContextLabels } from './labels.ts';
+import type { Label } from '../../../wire/remote-write.ts';
+import { Arena, ByteTable, grown, hashBytes, Slots, viewOf } from './byte-table.ts';
+import { type BaseLabels, type ContextLabels, compareNames, type EncodeLabel, NO_LABELS } from './labels.ts';
 import type { MetricInfo } from './metric-info.ts';
 
-const SLAB_BYTES = 256 * 1024;
-/** What an entry weighs besides its bytes: two objects and their places in two tables. */
-const ENTRY_BYTES = 320;
-
-/** Bytes that entries point into. */
-export interface Slab {
-  readonly bytes: Buffer;
-  readonly view: DataView;
-}
-
-/** Bytes of an entry: a key or a label set. */
-interface Entry {
-  readonly hash: number;
-  readonly slab: Slab;
-  readonly at: number;
-  readonly length: number;
-}
+/** What a stream with its series weighs in arrays and tables. */
+const ENTRY_BYTES = 120;
+/** Objects: what a resource in a scope weighs. */
+const CONTEXT_BYTES = 2000;
+const FIRST = 256;
 
 /** A resource, in all its scopes. */
 export interface ResourceInfo {
   readonly resource: Resource;
   readonly contexts: Map<Scope, Context>;
-  /** null: it has none. */
-  targetInfo: Series | null | undefined;
+  /** -1: it has none. */
+  targetInfo: number | undefined;
   /** The push in which it was met last, the newest time of its points there, and where its last group stood. */
   push: number;
   newestMs: number;
@@ -45,161 +35,131 @@ export interface Context {
   readonly info: ResourceInfo;
   readonly scope: Scope;
   readonly labels: ContextLabels;
-}
-
-export class Stream implements Entry {
-  readonly hash: number;
-  readonly slab: Slab;
-  readonly at: number;
-  readonly length: number;
-  readonly context: Context;
-  readonly metric: MetricInfo;
-  /** The series of its name, for points that have one; undefined when there is none or it cannot be told. */
-  series: Series | undefined = undefined;
-  /** The series that a histogram or summary is spread over. */
-  spread: Spread | undefined = undefined;
-  /** Its labels cannot be told. */
-  isBad = false;
-  /** Another stream with the same content in other bytes stands for this one. */
-  identity: Stream = this;
-  /** Another stream has taken over its series before. */
-  displaced = false;
-  /** The stream that came after it the last time: sources send in the same order again and again. */
-  next: Stream | undefined = undefined;
-
-  constructor(hash: number, slab: Slab, at: number, length: number, context: Context, metric: MetricInfo) {
-    this.hash = hash;
-    this.slab = slab;
-    this.at = at;
-    this.length = length;
-    this.context = context;
-    this.metric = metric;
-  }
+  /** Number of labels.base. */
+  readonly base: number;
 }
 
 /** Series of one point: _sum and _count, and one per bucket or quantile. */
 export interface Spread {
-  readonly sum: Series;
-  readonly count: Series;
-  /** Bounds or quantiles, as the bytes that came; the labels below belong to them. */
-  bounds: Uint8Array;
-  each: readonly Series[];
-  infinity: Series | undefined;
+  readonly sum: number;
+  readonly count: number;
+  /** Bounds or quantiles, as the bytes that came; the series below belong to them. */
+  readonly bounds: Uint8Array;
+  readonly each: readonly number[];
+  readonly infinity: number;
 }
 
-export class Series implements Entry {
-  readonly hash: number;
-  readonly slab: Slab;
-  readonly at: number;
-  readonly length: number;
-  /** Undefined for target_info. */
-  readonly metric: MetricInfo | undefined;
-  /** The last push it has samples in, with the first and the last of them. */
-  push = -1;
-  head = -1;
-  tail = -1;
-  owner: Stream | undefined = undefined;
-  /** Of the push that goes on. */
-  exemplars: WireExemplar[] | undefined = undefined;
-  histograms: { readonly timeMs: number; readonly bytes: Uint8Array; readonly point: number }[] | undefined = undefined;
+/** The labels of a resource as bytes, with where each begins, and hashes that do not depend on their order. */
+interface Base {
+  readonly names: readonly string[];
+  readonly bytes: Buffer;
+  readonly starts: Int32Array;
+  readonly hash: readonly [number, number];
+}
 
-  constructor(hash: number, slab: Slab, at: number, length: number, metric: MetricInfo | undefined) {
-    this.hash = hash;
-    this.slab = slab;
-    this.at = at;
-    this.length = length;
-    this.metric = metric;
+/** More labels than a position in a plan can tell. */
+const MAX_BASE = 255;
+const NONE = -1;
+export const BAD = -2;
+const SEEDS = [0x51ed270b, 0x2545f491] as const;
+
+function hashOf(encoded: readonly Uint8Array[]): [number, number] {
+  let a = 0;
+  let b = 0;
+  for (const e of encoded) {
+    const view = viewOf(e);
+    a = (a + hashBytes(view, 0, e.length, SEEDS[0])) | 0;
+    b = (b + hashBytes(view, 0, e.length, SEEDS[1])) | 0;
   }
+  return [a, b];
 }
-
-/** Not made to resist an adversary: who may send data may also send too much of it. */
-export function hashBytes(view: DataView, from: number, to: number, seed: number): number {
-  let h = seed | 0;
-  let i = from;
-  for (; i + 4 <= to; i += 4) {
-    h = Math.imul(h ^ view.getInt32(i, true), 0x9e3779b1);
-    h ^= h >>> 15;
-  }
-  for (; i < to; i++) h = Math.imul(h ^ view.getUint8(i), 0x85ebca6b);
-  h ^= h >>> 13;
-  h = Math.imul(h, 0xc2b2ae35);
-  return h ^ (h >>> 16);
-}
-
-export function sameBytes(a: DataView, at: number, b: DataView, from: number, length: number): boolean {
-  let i = 0;
-  for (; i + 4 <= length; i += 4) if (a.getInt32(at + i, true) !== b.getInt32(from + i, true)) return false;
-  for (; i < length; i++) if (a.getUint8(at + i) !== b.getUint8(from + i)) return false;
-  return true;
-}
-
-/** Open addressing, at most half full. */
-class Table<E extends Entry> {
-  slots: (E | undefined)[] = new Array<E | undefined>(1024).fill(undefined);
-  mask = 1023;
-  count = 0;
-
-  add(e: E): void {
-    if (++this.count * 2 > this.slots.length) {
-      const before = this.slots;
-      this.slots = new Array<E | undefined>(before.length * 2).fill(undefined);
-      this.mask = this.slots.length - 1;
-      for (const old of before) if (old) this.#put(old);
-    }
-    this.#put(e);
-  }
-
-  #put(e: E): void {
-    let i = e.hash & this.mask;
-    while (this.slots[i] !== undefined) i = (i + 1) & this.mask;
-    this.slots[i] = e;
-  }
-}
-
-const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
 export class SeriesCache {
   readonly #maxBytes: number;
+  readonly #encode: EncodeLabel;
   #resources = new Map<Resource, ResourceInfo>();
-  #streams = new Table<Stream>();
-  #series = new Table<Series>();
-  #slab: Slab | undefined;
-  #used = 0;
-  #bytes = 0;
-  #contexts = 0;
+  #contexts: Context[] = [];
+  #bases: Base[] = [];
+  #baseIds = new Map<BaseLabels, number>();
+  #arena = new Arena();
+  /** Attributes of points, tagged with their metric. */
+  #attributes = new ByteTable(this.#arena);
+  /** Labels of points, encoded. */
+  #owns = new ByteTable(this.#arena);
   #lastInfo: ResourceInfo | undefined;
-  #lastStream: Stream | undefined;
+
+  #nextAttributes = new Int32Array(FIRST);
+  #lastAttributes = NONE;
+
+  #streamSlots = new Slots();
+  #streamContext = new Int32Array(FIRST);
+  #streamAttributes = new Int32Array(FIRST);
+  #streamNext = new Int32Array(FIRST);
+  #streams = 0;
+  #lastStream = NONE;
+  /** NONE: not known yet. BAD: its labels cannot be told. */
+  streamSeries = new Int32Array(FIRST);
+  /** Another stream with the same content stands for it. */
+  streamIdentity = new Int32Array(FIRST);
+  /** Another stream has taken over its series before. */
+  readonly displaced = new Set<number>();
+  readonly spreads = new Map<number, Spread>();
+
+  #seriesSlots = new Slots();
+  #seriesBase = new Int32Array(FIRST);
+  #seriesOwn = new Int32Array(FIRST);
+  #seriesPlan = new Int32Array(FIRST);
+  #seriesHash = new Int32Array(FIRST);
+  #seriesHash2 = new Int32Array(FIRST);
+  /** Bytes of the encoded labels. */
+  seriesLength = new Int32Array(FIRST);
+  seriesOwner = new Int32Array(FIRST);
+  /** NONE for target_info. */
+  seriesMetric = new Int32Array(FIRST);
+  #series = 0;
+
   hits = 0;
   misses = 0;
   /** How often it was emptied. */
-  resets = 0;
+  resets = -1;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, encode: EncodeLabel) {
     this.#maxBytes = maxBytes;
+    this.#encode = encode;
+    this.reset();
   }
 
   get sizeBytes(): number {
-    return this.#bytes;
+    return this.#arena.sizeBytes + (this.#streams + this.#series) * ENTRY_BYTES + this.#contexts.length * CONTEXT_BYTES;
   }
 
   get seriesCount(): number {
-    return this.#series.count;
+    return this.#series;
   }
 
   get isFull(): boolean {
-    return this.#bytes > this.#maxBytes;
+    return this.sizeBytes > this.#maxBytes;
   }
 
   /** Not while a push is being made: its samples hang on series. */
   reset(): void {
     this.#resources = new Map();
-    this.#streams = new Table();
-    this.#series = new Table();
-    this.#slab = undefined;
-    this.#used = 0;
-    this.#bytes = 0;
+    this.#contexts = [];
+    this.#bases = [];
+    this.#baseIds = new Map();
+    this.#arena = new Arena();
+    this.#attributes = new ByteTable(this.#arena);
+    this.#owns = new ByteTable(this.#arena);
     this.#lastInfo = undefined;
-    this.#lastStream = undefined;
+    this.#lastAttributes = NONE;
+    this.#streamSlots = new Slots();
+    this.#streams = 0;
+    this.#lastStream = NONE;
+    this.displaced.clear();
+    this.spreads.clear();
+    this.#seriesSlots = new Slots();
+    this.#series = 0;
+    this.#baseId(NO_LABELS);
     this.resets++;
   }
 
@@ -207,16 +167,8 @@ export class SeriesCache {
     if (this.#lastInfo?.resource === resource) return this.#lastInfo;
     let info = this.#resources.get(resource);
     if (!info) {
-      info = {
-        resource,
-        contexts: new Map(),
-        targetInfo: undefined,
-        push: -1,
-        newestMs: 0,
-        items: undefined,
-      };
+      info = { resource, contexts: new Map(), targetInfo: undefined, push: -1, newestMs: 0, items: undefined };
       this.#resources.set(resource, info);
-      this.#bytes += ENTRY_BYTES + resource.encoded.length * 3;
     }
     this.#lastInfo = info;
     return info;
@@ -225,96 +177,219 @@ export class SeriesCache {
   context(info: ResourceInfo, scope: Scope, labels: (info: ResourceInfo, scope: Scope) => ContextLabels): Context {
     let context = info.contexts.get(scope);
     if (!context) {
-      context = { id: ++this.#contexts, info, scope, labels: labels(info, scope) };
+      const made = labels(info, scope);
+      context = { id: this.#contexts.length, info, scope, labels: made, base: this.#baseId(made.base) };
+      this.#contexts.push(context);
       info.contexts.set(scope, context);
-      this.#bytes += ENTRY_BYTES + info.resource.encoded.length;
     }
     return context;
   }
 
+  #baseId(base: BaseLabels): number {
+    let id = this.#baseIds.get(base);
+    if (id !== undefined) return id;
+    id = this.#bases.length;
+    this.#baseIds.set(base, id);
+    const starts = new Int32Array(base.encoded.length + 1);
+    for (const [i, e] of base.encoded.entries()) starts[i + 1] = starts[i]! + e.length;
+    this.#bases.push({
+      names: base.labels.map(([name]) => name),
+      bytes: Buffer.concat(base.encoded),
+      starts,
+      hash: hashOf(base.encoded),
+    });
+    return id;
+  }
+
   /** The stream with the attributes that stand in `bytes` from `from` to `to`, made when it is new. */
-  stream(context: Context, metric: MetricInfo, bytes: Uint8Array, view: DataView, from: number, to: number): Stream {
-    const before = this.#lastStream;
-    const length = to - from;
-    // perf: the guess saves the hash and the misses of the processor's cache that a table costs (bench `remote-write`).
-    const guess = before?.next;
-    if (
-      guess !== undefined &&
-      guess.context === context &&
-      guess.metric === metric &&
-      guess.length === length &&
-      sameBytes(guess.slab.view, guess.at, view, from, length)
-    ) {
-      this.hits++;
-      this.#lastStream = guess;
-      return guess;
+  stream(context: Context, metric: MetricInfo, bytes: Uint8Array, view: DataView, from: number, to: number): number {
+    // perf: sources send in the same order again and again. Guesses save hashes and misses of the processor's cache
+    // (bench `remote-write`).
+    const before = this.#lastAttributes;
+    let attributes = before < 0 ? 0 : this.#nextAttributes[before]!;
+    if (before < 0 || !this.#attributes.matches(attributes, metric.id, view, from, to - from)) {
+      attributes = this.#attributes.id(metric.id, bytes, view, from, to);
+      if (attributes >= this.#nextAttributes.length) this.#nextAttributes = grown(this.#nextAttributes);
+      if (before >= 0) this.#nextAttributes[before] = attributes;
     }
-    const hash = hashBytes(view, from, to, Math.imul(context.id, 0x9e3779b1) ^ (metric.id << 7));
-    let s = this.#find(hash, context, metric, view, from, length);
-    if (s) this.hits++;
-    else {
-      this.misses++;
-      const at = this.#keep(bytes, from, to);
-      s = new Stream(hash, this.#slab!, at, length, context, metric);
-      this.#streams.add(s);
+    this.#lastAttributes = attributes;
+    const last = this.#lastStream;
+    if (last >= 0) {
+      const guess = this.#streamNext[last]!;
+      if (this.#streamAttributes[guess] === attributes && this.#streamContext[guess] === context.id) {
+        this.hits++;
+        this.#lastStream = guess;
+        return guess;
+      }
     }
-    if (before) before.next = s;
-    this.#lastStream = s;
+    const stream = this.#findStream(context.id, attributes);
+    if (last >= 0) this.#streamNext[last] = stream;
+    this.#lastStream = stream;
+    return stream;
+  }
+
+  #streamHash(context: number, attributes: number): number {
+    const h = Math.imul(context, 0x9e3779b1) ^ Math.imul(attributes, 0x85ebca6b);
+    return h ^ (h >>> 15);
+  }
+
+  #findStream(context: number, attributes: number): number {
+    const hash = this.#streamHash(context, attributes);
+    const { mask } = this.#streamSlots;
+    for (let i = hash & mask; ; i = (i + 1) & mask) {
+      const s = this.#streamSlots.at(i);
+      if (s < 0) break;
+      if (this.#streamAttributes[s] === attributes && this.#streamContext[s] === context) {
+        this.hits++;
+        return s;
+      }
+    }
+    this.misses++;
+    const s = this.#streams++;
+    if (s === this.#streamContext.length) {
+      this.#streamContext = grown(this.#streamContext);
+      this.#streamAttributes = grown(this.#streamAttributes);
+      this.#streamNext = grown(this.#streamNext);
+      this.streamSeries = grown(this.streamSeries);
+      this.streamIdentity = grown(this.streamIdentity);
+    }
+    this.#streamContext[s] = context;
+    this.#streamAttributes[s] = attributes;
+    this.#streamNext[s] = s;
+    this.streamSeries[s] = NONE;
+    this.streamIdentity[s] = s;
+    this.#streamSlots.add(s, hash, (n) => this.#streamHash(this.#streamContext[n]!, this.#streamAttributes[n]!));
     return s;
   }
 
-  #find(
-    hash: number,
-    context: Context,
-    metric: MetricInfo,
-    view: DataView,
-    from: number,
-    length: number,
-  ): Stream | undefined {
-    const { slots, mask } = this.#streams;
-    for (let i = hash & mask; ; i = (i + 1) & mask) {
-      const s = slots[i];
-      if (s === undefined) return undefined;
-      if (
-        s.hash === hash &&
-        s.context === context &&
-        s.metric === metric &&
-        s.length === length &&
-        sameBytes(s.slab.view, s.at, view, from, length)
-      )
-        return s;
-    }
+  contextOf(stream: number): Context {
+    return this.#contexts[this.#streamContext[stream]!]!;
   }
 
-  /** The series with these encoded labels; `metric` counts when it is new. */
-  seriesOf(labels: Uint8Array, metric: MetricInfo | undefined): Series {
-    const view = viewOf(labels);
-    const hash = hashBytes(view, 0, labels.length, 0);
-    const { slots, mask } = this.#series;
-    for (let i = hash & mask; ; i = (i + 1) & mask) {
-      const s = slots[i];
-      if (s === undefined) break;
-      if (s.hash === hash && s.length === labels.length && sameBytes(s.slab.view, s.at, view, 0, labels.length))
-        return s;
-    }
-    const at = this.#keep(labels, 0, labels.length);
-    const series = new Series(hash, this.#slab!, at, labels.length, metric);
-    this.#series.add(series);
-    return series;
+  /** Number of the stream's metric. */
+  metricOf(stream: number): number {
+    return this.#attributes.tag(this.#streamAttributes[stream]!);
   }
 
-  /** Copies bytes to the slab and says where they are. */
-  #keep(bytes: Uint8Array, from: number, to: number): number {
-    const length = to - from;
-    this.#bytes += length + ENTRY_BYTES / 2;
-    if (!this.#slab || this.#used + length > this.#slab.bytes.length) {
-      const slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, length));
-      this.#slab = { bytes: slab, view: viewOf(slab) };
-      this.#used = 0;
-    }
-    const at = this.#used;
-    this.#slab.bytes.set(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), at);
-    this.#used += length;
-    return at;
+  /** The encoded attributes of the stream. */
+  attributesOf(stream: number): Uint8Array {
+    const id = this.#streamAttributes[stream]!;
+    const at = this.#attributes.offset(id);
+    return this.#attributes.slab(id).bytes.subarray(at, at + this.#attributes.length(id));
   }
+
+  /** The series with these labels: `own` in order, none of them in `base`. `metric` counts when it is new. */
+  seriesOf(own: readonly Label[], base: BaseLabels, metric: number): number {
+    if (base.labels.length > MAX_BASE) {
+      own = [...own, ...base.labels].sort((x, y) => compareNames(x[0], y[0]));
+      base = NO_LABELS;
+    }
+    const encoded = own.map(this.#encode);
+    const baseId = this.#baseId(base);
+    const { hash: shared, names, bytes } = this.#bases[baseId]!;
+    const mine = hashOf(encoded);
+    const hash = (mine[0] + shared[0]) | 0;
+    const hash2 = (mine[1] + shared[1]) | 0;
+    const { mask } = this.#seriesSlots;
+    for (let i = hash & mask; ; i = (i + 1) & mask) {
+      const s = this.#seriesSlots.at(i);
+      if (s < 0) break;
+      if (this.#seriesHash[s] === hash && this.#seriesHash2[s] === hash2) return s;
+    }
+    const s = this.#series++;
+    if (s === this.#seriesBase.length) this.#growSeries();
+    const all = Buffer.concat(encoded);
+    this.#seriesBase[s] = baseId;
+    this.#seriesOwn[s] = this.#owns.id(own.length, all, viewOf(all), 0, all.length);
+    this.#seriesHash[s] = hash;
+    this.#seriesHash2[s] = hash2;
+    this.seriesLength[s] = all.length + bytes.length;
+    this.seriesOwner[s] = NONE;
+    this.seriesMetric[s] = metric;
+    const plan = planOf(own, encoded, names);
+    this.#seriesPlan[s] = this.#arena.add(plan, 0, plan.length);
+    this.#seriesSlots.add(s, hash, (n) => this.#seriesHash[n]!);
+    return s;
+  }
+
+  #growSeries(): void {
+    this.#seriesBase = grown(this.#seriesBase);
+    this.#seriesOwn = grown(this.#seriesOwn);
+    this.#seriesPlan = grown(this.#seriesPlan);
+    this.#seriesHash = grown(this.#seriesHash);
+    this.#seriesHash2 = grown(this.#seriesHash2);
+    this.seriesLength = grown(this.seriesLength);
+    this.seriesOwner = grown(this.seriesOwner);
+    this.seriesMetric = grown(this.seriesMetric);
+  }
+
+  /** For dividing series: the same for the same labels, always. */
+  seriesHash(series: number): number {
+    return this.#seriesHash[series]!;
+  }
+
+  /** Writes the encoded labels of a series, in order; there must be room for seriesLength of them. */
+  copyLabels(series: number, out: Buffer, at: number): void {
+    const own = this.#seriesOwn[series]!;
+    const ownBytes = this.#owns.slab(own).bytes;
+    let ownAt = this.#owns.offset(own);
+    const { bytes, starts } = this.#bases[this.#seriesBase[series]!]!;
+    const place = this.#seriesPlan[series]!;
+    const plan = this.#arena.slab(place).bytes;
+    let p = this.#arena.offset(place);
+    let from = 0;
+    let steps = plan[p]! | (plan[p + 1]! << 8);
+    p += 2;
+    for (; steps > 0; steps--) {
+      const to = starts[plan[p]!]!;
+      const size = plan[p + 1]! | (plan[p + 2]! << 8) | (plan[p + 3]! << 16);
+      p += 4;
+      if (to > from) {
+        bytes.copy(out, at, from, to);
+        at += to - from;
+        from = to;
+      }
+      ownBytes.copy(out, at, ownAt, ownAt + size);
+      ownAt += size;
+      at += size;
+    }
+    if (from < bytes.length) bytes.copy(out, at, from, bytes.length);
+  }
+
+  /** The encoded labels of a series as a copy. */
+  labelsOf(series: number): Buffer {
+    const out = Buffer.allocUnsafe(this.seriesLength[series]!);
+    this.copyLabels(series, out, 0);
+    return out;
+  }
+}
+
+/**
+ * How own labels go between shared ones: the number of runs, then for each how many shared labels stand before it and
+ * how many bytes it has.
+ */
+function planOf(own: readonly Label[], encoded: readonly Uint8Array[], base: readonly string[]): Uint8Array {
+  const runs: { before: number; size: number }[] = [];
+  let before = 0;
+  for (const [i, [name]] of own.entries()) {
+    while (before < base.length && compareNames(base[before]!, name) < 0) before++;
+    const last = runs.at(-1);
+    // Three bytes tell a size; what is longer is told in several runs.
+    for (let left = encoded[i]!.length; left > 0; left -= 0xff_ffff) {
+      const size = Math.min(left, 0xff_ffff);
+      if (last && last.before === before && last.size + size <= 0xff_ffff) last.size += size;
+      else runs.push({ before, size });
+    }
+  }
+  const plan = new Uint8Array(2 + runs.length * 4);
+  plan[0] = runs.length & 255;
+  plan[1] = runs.length >> 8;
+  for (const [i, r] of runs.entries()) {
+    const p = 2 + i * 4;
+    plan[p] = r.before;
+    plan[p + 1] = r.size & 255;
+    plan[p + 2] = (r.size >> 8) & 255;
+    plan[p + 3] = r.size >> 16;
+  }
+  return plan;
 }

@@ -2,21 +2,21 @@
  * Several batches on their way at a time, and yet every series in order: a series always belongs to the same shard, and
  * a shard sends the next batch's part only when the last one's has come to its end.
  */
-export class Shards<T> {
+export class Shards {
   readonly #count: number;
-  readonly #hash: (item: T) => number;
+  readonly #hash: (series: number) => number;
   readonly #tails: Promise<void>[];
 
-  constructor(count: number, hash: (item: T) => number) {
+  constructor(count: number, hash: (series: number) => number) {
     this.#count = count;
     this.#hash = hash;
     this.#tails = new Array<Promise<void>>(count).fill(Promise.resolve());
   }
 
-  divide(items: readonly T[]): T[][] {
-    const shards: T[][] = Array.from({ length: this.#count }, () => []);
-    for (const item of items) shards[(this.#hash(item) >>> 8) % this.#count]!.push(item);
-    return shards;
+  divide(series: Int32Array): Int32Array[] {
+    const shards: number[][] = Array.from({ length: this.#count }, () => []);
+    for (const s of series) shards[(this.#hash(s) >>> 8) % this.#count]!.push(s);
+    return shards.map((list) => Int32Array.from(list));
   }
 
   /** Takes the next place in each of these shards. Every turn must be ended. */

@@ -233,3 +233,12 @@ export function nameOf(s: SeenSeries): string {
   const rest = Object.entries(labels).map(([k, v]) => `${k}=${v}`);
   return rest.length ? `${__name__}{${rest.join(',')}}` : String(__name__);
 }
+
+/** Waits for what must come; an error when it does not. */
+export async function until(done: () => boolean, what: string): Promise<void> {
+  const end = performance.now() + 20_000;
+  while (!done()) {
+    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
+    await new Promise((r) => setTimeout(r, 1));
+  }
+}

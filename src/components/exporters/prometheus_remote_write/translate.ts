@@ -22,17 +22,18 @@ import {
   STALE_LOW,
   type WireExemplar,
 } from '../../../wire/remote-write.ts';
+import { viewOf } from './byte-table.ts';
 import { CollisionWatch } from './collisions.ts';
 import type { DeltaTotals, Total } from './delta.ts';
 import { exemplarsOf } from './exemplars.ts';
 import {
   contextLabels,
-  encodeSeries,
   type LabelRules,
   NO_LABELS,
   type PointLabels,
   plainDecimal,
   pointLabels,
+  seriesLabels,
   targetInfoLabels,
 } from './labels.ts';
 import { Losses } from './losses.ts';
@@ -50,7 +51,7 @@ import { MetricTable } from './metric-table.ts';
 import type { MetricNaming } from './naming.ts';
 import { fromExplicit, fromExponential } from './native-histogram.ts';
 import { NO_POINT, Samples } from './samples.ts';
-import { type Context, type ResourceInfo, type Series, SeriesCache, type Stream } from './series-cache.ts';
+import { BAD, type Context, type ResourceInfo, SeriesCache, type Spread } from './series-cache.ts';
 import { Symbols } from './symbols.ts';
 
 export interface TranslatorOptions {
@@ -113,8 +114,6 @@ function skip(b: Uint8Array, end: number, tag: number): void {
 /** Milliseconds of nanoseconds in two unsigned words; exact, which the sum of both as one double would not be. */
 const millis = (high: number, low: number): number => high * 4294 + Math.floor((high * 967_296 + low) / 1_000_000);
 
-const viewOf = (b: Uint8Array): DataView => new DataView(b.buffer, b.byteOffset, b.length);
-
 export class Translator {
   readonly #o: TranslatorOptions;
   readonly samples = new Samples();
@@ -127,6 +126,8 @@ export class Translator {
   #resources: ResourceInfo[] = [];
   #described: MetricMetadata[] = [];
   #families = new Set<string>();
+  /** Running totals by series. */
+  readonly #totals = new Map<number, string>();
   #lastHigh = -1;
   #lastLow = -1;
   #lastMs = 0;
@@ -142,18 +143,20 @@ export class Translator {
 
   constructor(options: TranslatorOptions) {
     this.#o = options;
-    this.cache = new SeriesCache(options.cacheBytes);
+    this.cache = new SeriesCache(options.cacheBytes, this.#encodeLabel);
     this.#metrics = new MetricTable(options.metadata, (h) =>
       metricInfo(h, options.naming, options.delta !== undefined),
     );
-    this.#collisions = new CollisionWatch(options.protocol, this.symbols, options.onCollision);
+    const { protocol, onCollision } = options;
+    const { cache, symbols, metric } = this;
+    this.#collisions = new CollisionWatch({ protocol, cache, symbols, metric, onCollision });
     this.#attributes = new Uint8Array(0);
     this.#attributesView = viewOf(this.#attributes);
   }
 
   /** Fills `samples` from a batch; says which points did not come through. What it made before is gone. */
   translate(batch: Batch): Losses {
-    if (this.cache.isFull) this.#forget();
+    if (this.cache.isFull || this.#metrics.isFull) this.#forget();
     this.#o.delta?.sweep();
     this.samples.begin();
     this.#losses = new Losses();
@@ -165,6 +168,8 @@ export class Translator {
     for (const info of this.#resources) this.#targetInfo(info);
     return this.#losses;
   }
+
+  readonly metric = (id: number): MetricInfo | undefined => this.#metrics.info(id);
 
   /** Metadata of the metrics that were met in the last batch. */
   get described(): readonly MetricMetadata[] {
@@ -180,6 +185,7 @@ export class Translator {
     this.#metrics.reset();
     this.symbols.reset();
     this.#collisions.reset();
+    this.#totals.clear();
   }
 
   #group(g: Group): void {
@@ -392,8 +398,11 @@ export class Translator {
     if (scattered) this.#gather(b, from, end, 0x3a);
     else this.#setAttributes(b, view, attributesFrom, attributesTo);
     const stream = this.#stream(context, metric);
-    const series = stream.series ?? this.#seriesOf(stream);
-    if (!series) return 'invalid label name';
+    let series = this.cache.streamSeries[stream]!;
+    if (series < 0) {
+      series = this.#seriesOf(stream, context, metric);
+      if (series < 0) return 'invalid label name';
+    }
     if (isInteger) {
       doubles[0] = high * 0x1_0000_0000 + (low >>> 0);
       low = words[0]!;
@@ -416,16 +425,18 @@ export class Translator {
     }
     this.#append(stream, series, low, high);
     if (hasExemplars && metric.kind === SUM && metric.isMonotonic)
-      (series.exemplars ??= []).push(...exemplarsOf(b, from, end, 5));
+      this.samples.addExemplars(series, exemplarsOf(b, from, end, 5));
     return undefined;
   }
 
-  #append(stream: Stream, series: Series, low: number, high: number): void {
-    if (series.owner !== stream.identity) this.#collisions.look(series, stream, series.push === this.samples.push);
-    this.samples.append(series, low, high, this.#timeMs, this.#startMs, this.#point);
+  #append(stream: number, series: number, low: number, high: number): void {
+    const { cache, samples } = this;
+    if (cache.seriesOwner[series] !== cache.streamIdentity[stream])
+      this.#collisions.look(series, stream, samples.isTouched(series));
+    samples.append(series, low, high, this.#timeMs, this.#startMs, this.#point);
   }
 
-  #appendNumber(stream: Stream, series: Series, value: number, stale: boolean): void {
+  #appendNumber(stream: number, series: number, value: number, stale: boolean): void {
     if (stale) {
       this.#append(stream, series, STALE_LOW, STALE_HIGH);
       return;
@@ -434,8 +445,19 @@ export class Translator {
     this.#append(stream, series, words[0]!, words[1]!);
   }
 
-  #total(series: Series): Total | DropReason {
-    const key = series.slab.bytes.toString('latin1', series.at, series.at + series.length);
+  /** Totals outlive the cache, so they go by what the series is called. */
+  #total(series: number): Total | DropReason {
+    let key = this.#totals.get(series);
+    if (key === undefined) {
+      const labels = this.cache.labelsOf(series);
+      key =
+        this.#o.protocol === 1
+          ? labels.toString('latin1')
+          : Array.from({ length: labels.length / 4 }, (_, i) => this.symbols.text(labels.readInt32LE(i * 4))).join(
+              '\0',
+            );
+      this.#totals.set(series, key);
+    }
     return this.#o.delta!.at(key, this.#timeHigh, this.#timeLow, this.#startMs);
   }
 
@@ -460,7 +482,7 @@ export class Translator {
     this.#setAttributes(all, viewOf(all), 0, all.length);
   }
 
-  #stream(context: Context, metric: MetricInfo): Stream {
+  #stream(context: Context, metric: MetricInfo): number {
     return this.cache.stream(
       context,
       metric,
@@ -472,28 +494,29 @@ export class Translator {
   }
 
   /** Labels of the point that is being read, without a name; undefined when they cannot be told. */
-  #labels(stream: Stream): PointLabels | undefined {
+  #labels(stream: number, context: Context): PointLabels | undefined {
+    if (this.cache.streamSeries[stream] === BAD) return undefined;
     const attributes: ValueMap = new Map();
     const r = new ProtoReader(this.#attributes, this.#attributesFrom, this.#attributesTo);
     while (r.next()) {
       if (r.wire === BYTES) readKeyValue(r.message(), attributes);
       else r.skip();
     }
-    const labels = pointLabels(attributes, stream.context.labels, this.#o.labels);
-    if (!labels) stream.isBad = true;
+    const labels = pointLabels(attributes, context.labels, this.#o.labels);
+    if (!labels) this.cache.streamSeries[stream] = BAD;
     return labels;
   }
 
-  #series(labels: PointLabels, name: string, metric: MetricInfo | undefined, extra?: Label): Series {
-    return this.cache.seriesOf(encodeSeries(labels, name, extra, this.#encodeLabel), metric);
+  #series(point: PointLabels, name: string, metric: number, extra?: Label): number {
+    const { own, base } = seriesLabels(point, name, extra);
+    return this.cache.seriesOf(own, base, metric);
   }
 
-  /** The series of the metric's own name. */
-  #seriesOf(stream: Stream): Series | undefined {
-    if (stream.isBad) return undefined;
-    const labels = this.#labels(stream);
-    if (labels) stream.series = this.#series(labels, stream.metric.name, stream.metric);
-    return stream.series;
+  /** The series of the metric's own name, negative when it cannot be told. */
+  #seriesOf(stream: number, context: Context, metric: MetricInfo): number {
+    const labels = this.#labels(stream, context);
+    if (labels) this.cache.streamSeries[stream] = this.#series(labels, metric.name, metric.id);
+    return this.cache.streamSeries[stream]!;
   }
 
   #other(
@@ -534,56 +557,70 @@ export class Translator {
     if (scattered) this.#gather(b, from, end, attributeTag);
     else this.#setAttributes(b, view, attributesFrom, attributesTo);
     const stream = this.#stream(context, metric);
-    if (!stream.spread && !stream.series && (stream.isBad || !this.#labels(stream))) return 'invalid label name';
+    const spread = this.cache.spreads.get(stream);
+    const known = this.cache.streamSeries[stream]!;
+    if (known === BAD || (!spread && known < 0 && !this.#labels(stream, context))) return 'invalid label name';
     const point = new ProtoReader(b, from, end);
-    if (metric.kind === SUMMARY) return this.#summary(stream, point);
+    if (metric.kind === SUMMARY) return this.#summary(stream, context, metric, point);
     if (metric.kind === EXPONENTIAL) {
       const native = fromExponential(readExponentialPoint(point), this.#o.protocol);
       if (typeof native === 'string') return native;
-      this.#native(stream, native, exemplarsOf(b, from, end, 11));
+      this.#native(stream, context, metric, native, exemplarsOf(b, from, end, 11));
       return undefined;
     }
-    return this.#histogram(stream, readHistogramPoint(point), b, from, end);
+    return this.#histogram(stream, context, metric, readHistogramPoint(point), b, from, end);
   }
 
-  #native(stream: Stream, h: NativeHistogram, exemplars: readonly WireExemplar[]): void {
-    const series = stream.series ?? this.#seriesOf(stream);
-    if (!series) return;
-    if (series.owner !== stream.identity) this.#collisions.look(series, stream, series.push === this.samples.push);
-    this.samples.touch(series);
-    (series.histograms ??= []).push({
-      timeMs: h.timeMs,
-      bytes: encodeHistogram(h, this.#o.protocol),
-      point: this.#point,
-    });
-    if (exemplars.length > 0) (series.exemplars ??= []).push(...exemplars);
+  #native(
+    stream: number,
+    context: Context,
+    metric: MetricInfo,
+    h: NativeHistogram,
+    exemplars: readonly WireExemplar[],
+  ): void {
+    const { cache, samples } = this;
+    const known = cache.streamSeries[stream]!;
+    const series = known >= 0 ? known : this.#seriesOf(stream, context, metric);
+    if (series < 0) return;
+    if (cache.seriesOwner[series] !== cache.streamIdentity[stream])
+      this.#collisions.look(series, stream, samples.isTouched(series));
+    const bytes = encodeHistogram(h, this.#o.protocol);
+    samples.addHistogram(series, { timeMs: h.timeMs, bytes, point: this.#point });
+    samples.addExemplars(series, exemplars);
   }
 
   /** The series of _sum, _count and of each bound or quantile. */
-  #spread(stream: Stream, label: 'le' | 'quantile', bounds: readonly number[]): NonNullable<Stream['spread']> {
-    const known = stream.spread;
-    const key = new Float64Array(bounds);
-    const bytes = new Uint8Array(key.buffer);
+  #spread(
+    stream: number,
+    context: Context,
+    metric: MetricInfo,
+    label: 'le' | 'quantile',
+    bounds: readonly number[],
+  ): Spread {
+    const known = this.cache.spreads.get(stream);
+    const bytes = new Uint8Array(new Float64Array(bounds).buffer);
     if (known && Buffer.compare(known.bounds, bytes) === 0) return known;
-    const labels = this.#labels(stream) ?? { own: [], base: NO_LABELS };
-    const { metric } = stream;
+    const labels = this.#labels(stream, context) ?? { own: [], base: NO_LABELS };
     const each = label === 'le' ? `${metric.name}_bucket` : metric.name;
-    const one = (text: string) => this.#series(labels, each, metric, [label, text]);
-    stream.spread = {
-      sum: known?.sum ?? this.#series(labels, `${metric.name}_sum`, metric),
-      count: known?.count ?? this.#series(labels, `${metric.name}_count`, metric),
+    const one = (text: string) => this.#series(labels, each, metric.id, [label, text]);
+    const spread = {
+      sum: known?.sum ?? this.#series(labels, `${metric.name}_sum`, metric.id),
+      count: known?.count ?? this.#series(labels, `${metric.name}_count`, metric.id),
       bounds: bytes,
       each: bounds.map((v) => one(plainDecimal(v))),
-      infinity: label === 'le' ? (known?.infinity ?? one('+Inf')) : undefined,
+      infinity: label === 'le' ? (known?.infinity ?? one('+Inf')) : -1,
     };
-    return stream.spread;
+    this.cache.spreads.set(stream, spread);
+    return spread;
   }
 
-  #summary(stream: Stream, r: ProtoReader): undefined {
+  #summary(stream: number, context: Context, metric: MetricInfo, r: ProtoReader): undefined {
     const p = readSummaryPoint(r);
     const stale = (p.flags & STALE_FLAG) !== 0;
     const spread = this.#spread(
       stream,
+      context,
+      metric,
       'quantile',
       p.quantiles.map((q) => q.quantile),
     );
@@ -592,7 +629,15 @@ export class Translator {
     for (const [i, q] of p.quantiles.entries()) this.#appendNumber(stream, spread.each[i]!, q.value, stale);
   }
 
-  #histogram(stream: Stream, p: HistogramDataPoint, b: Uint8Array, from: number, end: number): DropReason | undefined {
+  #histogram(
+    stream: number,
+    context: Context,
+    metric: MetricInfo,
+    p: HistogramDataPoint,
+    b: Uint8Array,
+    from: number,
+    end: number,
+  ): DropReason | undefined {
     const stale = (p.flags & STALE_FLAG) !== 0;
     const counts = p.bucketCounts.map(Number);
     let sum = p.sum;
@@ -600,10 +645,10 @@ export class Translator {
     // A bound of +Inf would be the same series as the last bucket.
     const bounds = p.explicitBounds.slice(0, counts.length).filter((v) => v !== Number.POSITIVE_INFINITY);
     const exemplars = p.exemplars.length > 0 ? exemplarsOf(b, from, end, 8) : [];
-    const isDelta = stream.metric.isDelta && !stale;
-    if (this.#o.nativeExplicit && !isDelta) this.#native(stream, fromExplicit(p), exemplars);
+    const isDelta = metric.isDelta && !stale;
+    if (this.#o.nativeExplicit && !isDelta) this.#native(stream, context, metric, fromExplicit(p), exemplars);
     if (!this.#o.classicExplicit && !isDelta) return undefined;
-    const spread = this.#spread(stream, 'le', bounds);
+    const spread = this.#spread(stream, context, metric, 'le', bounds);
     if (isDelta) {
       const total = this.#total(spread.count);
       if (typeof total === 'string') return total;
@@ -623,11 +668,10 @@ export class Translator {
       below += counts[i]!;
       this.#appendNumber(stream, s, below, stale);
     }
-    this.#appendNumber(stream, spread.infinity!, count, stale);
+    this.#appendNumber(stream, spread.infinity, count, stale);
     for (const e of exemplars) {
       const i = bounds.findIndex((v) => e.value <= v);
-      const series = i < 0 ? spread.infinity! : spread.each[i]!;
-      (series.exemplars ??= []).push(e);
+      this.samples.addExemplars(i < 0 ? spread.infinity : spread.each[i]!, [e]);
     }
     return undefined;
   }
@@ -639,9 +683,9 @@ export class Translator {
       const name = namespace === '' ? 'target_info' : `${namespace}_target_info`;
       const [context] = info.contexts.values();
       const labels = targetInfoLabels(info.resource, context!.labels, this.#o.labels);
-      info.targetInfo = labels ? this.#series(labels, name, undefined) : null;
+      info.targetInfo = labels ? this.#series(labels, name, -1) : -1;
     }
-    if (info.targetInfo === null) return;
+    if (info.targetInfo < 0) return;
     doubles[0] = 1;
     this.samples.append(info.targetInfo, words[0]!, words[1]!, info.newestMs, 0, NO_POINT);
   }
