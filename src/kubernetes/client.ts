@@ -111,7 +111,7 @@ export class KubernetesClient {
   }
 
   /** `parse` is JSON.parse unless numbers need more care. */
-  parse(path: string, body: Buffer, parse: (text: string) => unknown = JSON.parse): unknown {
+  parse<T = unknown>(path: string, body: Buffer, parse: (text: string) => T = JSON.parse): T {
     try {
       return parse(body.toString());
     } catch (e) {

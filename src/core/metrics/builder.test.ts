@@ -100,6 +100,43 @@ describe('metrics builder', () => {
       );
     });
 
+  it('writes groups that are alike and groups that are not, each with its own times and values', () => {
+    const b = builderFor({ load: { enabled: true } });
+    const sets = ['a', 'b', 'c'].map((state) => attributeSet({ state, cpu: 'x' }));
+    const cpu = b.stream('cpu.time');
+    const load = b.stream('load');
+    const all = builderFor({ 'cpu.time': { attributes: ['cpu', 'state'] }, load: { enabled: true } });
+    const random = (
+      (state: number) => (n: number) =>
+        (state = (state * 48271) % 2147483647) % n
+    )(7);
+    for (let round = 0; round < 300; round++) {
+      const want: unknown[] = [];
+      for (let i = random(6); i > 0; i--) {
+        const [start, time, value, set] = [BigInt(random(1e6)), BigInt(random(1e6)), random(1e6) / 4, sets[random(3)]!];
+        all.at(start, time);
+        all.stream('cpu.time').point(value, set);
+        want.push(['cpu.time', start, time, value, set.values.get('state')]);
+      }
+      if (random(2)) {
+        all.at(1n, 2n);
+        all.stream('load').point(round);
+        want.push(['load', 1n, 2n, round, undefined]);
+      }
+      const group = all.group(EMPTY_RESOURCE, EMPTY_SCOPE);
+      const got = [...metricsOf(group?.items ?? new Uint8Array())].flatMap((m) => {
+        assert.ok(m.data.type === 'sum' || m.data.type === 'gauge');
+        return m.data.points.map((p) => [m.name, p.startTime, p.time, p.value, p.attributes.get('state')]);
+      });
+      assert.deepEqual(got, want);
+      assert.equal(group?.count ?? 0, want.length);
+    }
+    cpu.point(1, sets[0]);
+    load.point(1);
+    b.discard();
+    assert.equal(b.group(EMPTY_RESOURCE, EMPTY_SCOPE), undefined, 'what was discarded is gone, merged or not');
+  });
+
   it('writes nothing of a point whose integer is no number', () => {
     const b = builderFor({});
     const limit = b.stream('memory.limit');

@@ -1,43 +1,13 @@
 /**
- * Writes the points of a scrape straight as encoded Metric messages: descriptors and attribute sets are encoded once,
- * so that a scrape allocates little more than its output.
+ * Collects the points of a scrape and writes them as encoded Metric messages: descriptors and attribute sets are encoded
+ * once, and groups that are alike share all their bytes but times and values.
  */
-import { ProtoWriter, putVarint, varintSize } from '../../wire/proto.ts';
+import { ProtoWriter } from '../../wire/proto.ts';
 import type { Group } from '../batch.ts';
 import type { Resource, Scope } from '../resource.ts';
 import { type AttributeSet, attributeSet, NO_ATTRIBUTES } from './attribute-set.ts';
 import type { MetricDeclaration, MetricSetting } from './catalogue.ts';
-
-const GAUGE = 5;
-const SUM = 7;
-const CUMULATIVE = 2;
-/** Three fixed64 fields of one byte tag each: start time, time, value. */
-const POINT_FIELDS = 27;
-
-/** Field 1 of Gauge and Sum, fields 4 and 6 of NumberDataPoint. */
-const POINT_TAG = 0x0a;
-const DOUBLE_TAG = 0x21;
-const INT_TAG = 0x31;
-
-/** Copies the first `size` bytes and returns where they end. */
-function copySmall(from: Uint8Array, size: number, to: Uint8Array, at: number): number {
-  // perf: a view costs more than the copy of a few bytes, and most metrics have one point.
-  if (size > 128) to.set(from.subarray(0, size), at);
-  else for (let i = 0; i < size; i++) to[at + i] = from[i]!;
-  return at + size;
-}
-
-const TWO_32 = 2 ** 32;
-
-/** sfixed64, without a bigint where a number is exact. */
-function putInt64(buf: Buffer, at: number, value: number | bigint): number {
-  const whole = typeof value === 'number' ? Math.trunc(value) : value;
-  if (typeof whole === 'bigint' || !Number.isSafeInteger(whole))
-    return buf.writeBigUInt64LE(BigInt.asUintN(64, BigInt(whole)), at);
-  const high = Math.floor(whole / TWO_32);
-  buf.writeUInt32LE((whole - high * TWO_32) >>> 0, at);
-  return buf.writeUInt32LE(high >>> 0, at + 4);
-}
+import { Layout, type Recorded, timesBytes } from './layout.ts';
 
 interface Merged {
   readonly set: AttributeSet;
@@ -49,49 +19,58 @@ interface Merged {
 export class MetricStream {
   /** Whether points of it are wanted; `point` does nothing otherwise, so asking only saves the work of measuring. */
   readonly enabled: boolean;
-  readonly #declaration: MetricDeclaration;
+  /** @internal */
+  readonly declaration: MetricDeclaration;
+  /** @internal Name, description and unit of the Metric message. */
+  readonly head: Uint8Array;
+  readonly #isInt: boolean;
   readonly #setting: MetricSetting;
-  /** Name, description and unit of the Metric message. */
-  readonly #head: Uint8Array;
-  /** Fields of the Sum behind its points. */
-  readonly #tail: Uint8Array;
-  readonly #points = new ProtoWriter(0);
-  #count = 0;
+  readonly #kept: readonly string[] | undefined;
+  readonly #recorded: Recorded;
+  readonly #now: { times: Uint8Array };
   readonly #merged = new Map<string, Merged>();
   readonly #reduced = new WeakMap<AttributeSet, { key: string; set: AttributeSet }>();
 
-  constructor(declaration: MetricDeclaration, setting: MetricSetting) {
+  /** @internal `now` holds the times of the points to come. */
+  constructor(declaration: MetricDeclaration, setting: MetricSetting, recorded: Recorded, now: { times: Uint8Array }) {
     this.enabled = setting.enabled;
-    this.#declaration = declaration;
+    this.declaration = declaration;
+    this.#isInt = declaration.valueType === 'int';
     this.#setting = setting;
+    this.#kept = setting.attributes;
+    this.#recorded = recorded;
+    this.#now = now;
     const head = new ProtoWriter();
     head.string(1, declaration.name);
     if (declaration.description !== '') head.string(2, declaration.description);
     if (declaration.unit !== '') head.string(3, declaration.unit);
-    this.#head = head.finish();
-    const tail = new ProtoWriter();
-    if (declaration.type === 'sum') {
-      tail.tag(2, 0);
-      tail.varint(CUMULATIVE);
-      if (declaration.isMonotonic) {
-        tail.tag(3, 0);
-        tail.varint(1);
-      }
-    }
-    this.#tail = tail.finish();
+    this.head = head.finish();
   }
 
-  /** @internal Times of the points to come, nanoseconds as little-endian bytes with their tags. */
-  times: Uint8Array = new Uint8Array(18);
-
-  /** Records a value (integers may be bigint). Without an attribute list in the configuration it is one point. */
-  point(value: number | bigint, set: AttributeSet = NO_ATTRIBUTES): void {
+  /**
+   * Records a value (integers may be bigint); what is not there is no point, and an integer that is none throws. Without
+   * an attribute list in the configuration it is one point.
+   */
+  point(value: number | bigint | null | undefined, set: AttributeSet = NO_ATTRIBUTES): void {
     if (!this.enabled) return;
-    const kept = this.#setting.attributes;
-    if (kept === undefined) {
-      this.#write(value, set);
-      return;
-    }
+    if (typeof value === 'number') {
+      if (this.#isInt && !(value > -Infinity && value < Infinity))
+        throw new RangeError(`${this.declaration.name}: ${value} is no integer`);
+    } else if (typeof value !== 'bigint') return;
+    if (this.#kept === undefined) this.#record(value, set);
+    else this.#merge(value, set, this.#kept);
+  }
+
+  #record(value: number | bigint, set: AttributeSet): void {
+    const r = this.#recorded;
+    const i = r.count++;
+    r.streams[i] = this;
+    r.sets[i] = set;
+    r.times[i] = this.#now.times;
+    r.values[i] = value;
+  }
+
+  #merge(value: number | bigint, set: AttributeSet, kept: readonly string[]): void {
     let reduced = this.#reduced.get(set);
     if (!reduced) {
       const left = attributeSet(new Map([...set.values].filter(([name]) => kept.includes(name))));
@@ -110,71 +89,48 @@ export class MetricStream {
     }
   }
 
-  #write(value: number | bigint, set: AttributeSet): void {
-    const size = POINT_FIELDS + set.encoded.length;
-    const w = this.#points;
-    w.reserve(size + 6);
-    const { buf } = w;
-    buf[w.pos] = POINT_TAG;
-    let at = copySmall(this.times, 18, buf, putVarint(buf, w.pos + 1, size));
-    if (this.#declaration.valueType === 'double') {
-      buf[at++] = DOUBLE_TAG;
-      at = buf.writeDoubleLE(Number(value), at);
-    } else {
-      buf[at++] = INT_TAG;
-      at = putInt64(buf, at, value);
-    }
-    w.pos = copySmall(set.encoded, set.encoded.length, buf, at);
-    this.#count++;
-  }
-
-  /** @internal Appends the Metric message as a group's item and forgets the points; returns how many there were. */
-  flush(out: ProtoWriter): number {
-    for (const m of this.#merged.values()) {
-      const mean = m.value / m.count;
-      this.#write(
-        this.#setting.aggregation === 'avg'
-          ? this.#declaration.valueType === 'int'
-            ? Math.trunc(mean)
-            : mean
-          : m.value,
-        m.set,
-      );
+  /** @internal Points that were merged become points. */
+  settle(): void {
+    if (this.#merged.size === 0) return;
+    for (const { value, count, set } of this.#merged.values()) {
+      const isMean = this.#setting.aggregation === 'avg';
+      const mean = value / count;
+      this.#record(isMean ? (this.declaration.valueType === 'int' ? Math.trunc(mean) : mean) : value, set);
     }
     this.#merged.clear();
-    const count = this.#count;
-    if (count === 0) return 0;
-    const points = this.#points;
-    const data = points.pos + this.#tail.length;
-    const size = this.#head.length + 1 + varintSize(data) + data;
-    out.reserve(size + 12);
-    out.buf[out.pos++] = 0x12;
-    out.pos = putVarint(out.buf, out.pos, size);
-    out.raw(this.#head);
-    out.buf[out.pos++] = (this.#declaration.type === 'sum' ? SUM : GAUGE) * 8 + 2;
-    out.pos = putVarint(out.buf, out.pos, data);
-    out.pos = copySmall(points.buf, points.pos, out.buf, out.pos);
-    out.raw(this.#tail);
-    points.reset();
-    this.#count = 0;
-    return count;
+  }
+
+  /** @internal */
+  discard(): void {
+    this.#merged.clear();
   }
 }
 
+/** Layouts that are kept for each number of points; groups of one kind of thing have few. */
+const MAX_LAYOUTS = 16;
+/** Never used again, only let go, so a group may be held for as long as anybody likes. */
+const SLAB_BYTES = 64 * 1024;
+
 export class MetricsBuilder {
   readonly #streams: readonly MetricStream[];
+  readonly #merging: readonly MetricStream[];
   readonly #byName = new Map<string, MetricStream>();
-  readonly #out = new ProtoWriter(1024);
-  readonly #times = new Uint8Array(18);
+  readonly #recorded: Recorded = { count: 0, streams: [], sets: [], times: [], values: [] };
+  readonly #now = { times: timesBytes() };
+  #timesView = new DataView(this.#now.times.buffer);
+  readonly #layouts = new Map<number, Layout[]>();
+  #slab = new Uint8Array(0);
+  #slabView = new DataView(this.#slab.buffer);
+  #slabUsed = 0;
+  #isExact = true;
 
   constructor(catalogue: readonly MetricDeclaration[], settings: readonly MetricSetting[]) {
     this.#streams = catalogue.map((d, i) => {
-      const stream = new MetricStream(d, settings[i]!);
-      stream.times = this.#times;
+      const stream = new MetricStream(d, settings[i]!, this.#recorded, this.#now);
       this.#byName.set(d.name, stream);
       return stream;
     });
-    this.at(0n, 0n);
+    this.#merging = this.#streams.filter((_, i) => settings[i]!.enabled && settings[i]!.attributes !== undefined);
   }
 
   /** A metric of the catalogue; a name that is not in it is a bug. */
@@ -186,25 +142,59 @@ export class MetricsBuilder {
 
   /** Sets start time and time, nanoseconds since 1970, of the points that follow. */
   at(startTime: bigint, time: bigint): void {
-    const view = new DataView(this.#times.buffer);
-    this.#times[0] = 0x11;
-    view.setBigUint64(1, BigInt.asUintN(64, startTime), true);
-    this.#times[9] = 0x19;
-    view.setBigUint64(10, BigInt.asUintN(64, time), true);
+    if (this.#recorded.count > 0) {
+      // Points that were recorded keep their times.
+      this.#now.times = timesBytes();
+      this.#timesView = new DataView(this.#now.times.buffer);
+    }
+    this.#timesView.setBigUint64(1, startTime, true);
+    this.#timesView.setBigUint64(10, time, true);
+  }
+
+  /** Forgets what was recorded since the last group; what a failed scrape left must not become part of the next. */
+  discard(): void {
+    this.#recorded.count = 0;
+    this.#isExact = true;
+    for (const stream of this.#merging) stream.discard();
+  }
+
+  /** Since the last `discard`, no integer was a number beyond 2^53, which may not be what was meant. */
+  get isExact(): boolean {
+    return this.#isExact;
   }
 
   /** All points since the last call as one group, metrics in the catalogue's order; undefined without any point. */
   group(resource: Resource, scope: Scope): Group | undefined {
-    const out = this.#out;
-    out.reset();
-    let count = 0;
-    let messages = 0;
-    for (const stream of this.#streams) {
-      const points = stream.flush(out);
-      if (points === 0) continue;
-      count += points;
-      messages++;
+    for (const stream of this.#merging) stream.settle();
+    const recorded = this.#recorded;
+    const { count } = recorded;
+    if (count === 0) return undefined;
+    const layout = this.#layoutOf(recorded);
+    const size = layout.template.length;
+    if (this.#slabUsed + size > this.#slab.length) {
+      this.#slab = new Uint8Array(Math.max(SLAB_BYTES, size));
+      this.#slabView = new DataView(this.#slab.buffer);
+      this.#slabUsed = 0;
     }
-    return count === 0 ? undefined : { resource, scope, items: out.finish(), messages, count, parts: [] };
+    if (!layout.write(recorded, this.#slab, this.#slabView, this.#slabUsed)) this.#isExact = false;
+    const items = this.#slab.subarray(this.#slabUsed, this.#slabUsed + size);
+    this.#slabUsed += size;
+    recorded.count = 0;
+    return { resource, scope, items, messages: layout.messages, count, parts: [] };
+  }
+
+  #layoutOf(recorded: Recorded): Layout {
+    let list = this.#layouts.get(recorded.count);
+    if (!list) {
+      // Not more kinds of lists than layouts in a list either: things whose number changes all the time would pile up.
+      if (this.#layouts.size >= MAX_LAYOUTS) this.#layouts.clear();
+      list = [];
+      this.#layouts.set(recorded.count, list);
+    }
+    for (const layout of list) if (layout.fits(recorded)) return layout;
+    const made = new Layout(this.#streams, recorded);
+    if (list.length >= MAX_LAYOUTS) list.shift();
+    list.push(made);
+    return made;
   }
 }

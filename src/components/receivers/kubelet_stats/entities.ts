@@ -23,22 +23,20 @@ export class Entity {
   #sampleText = '';
   #sampleMs = Number.NaN;
   #sampleNanos = 0;
+  #usedAt = -1;
+  #used: number | undefined;
 
   constructor(resource: Resource | undefined, detail: string) {
     this.resource = resource;
     this.detail = detail;
   }
 
-  /** Notes the start time; one that is missing or cannot be read is 0. */
-  startedAt(text: string | null | undefined): void {
-    if (text === this.#startText) return;
+  /** Notes the start time and returns it, nanoseconds since 1970; one that is missing or cannot be read is 0. */
+  startedAt(text: string | null | undefined): bigint {
+    if (text === this.#startText) return this.#start;
     this.#startText = text;
     this.#startMs = timeMs(text);
     this.#start = Number.isNaN(this.#startMs) ? 0n : BigInt(this.#startMs) * 1_000_000n;
-  }
-
-  /** Nanoseconds since 1970. */
-  get start(): bigint {
     return this.#start;
   }
 
@@ -49,9 +47,18 @@ export class Entity {
 
   /**
    * Cores used between the last sample and this one. Undefined for the first sample, while the kubelet repeats a sample,
-   * and after a counter that went back. The times are the kubelet's own, not those of the scrapes.
+   * and after a counter that went back. The times are the kubelet's own, not those of the scrapes. Asked again in the
+   * same scrape, it says the same.
    */
   usedCores(cpu: CpuStats): number | undefined {
+    if (this.#usedAt !== this.seenAt) {
+      this.#usedAt = this.seenAt;
+      this.#used = this.#compute(cpu);
+    }
+    return this.#used;
+  }
+
+  #compute(cpu: CpuStats): number | undefined {
     const total = whole(cpu.usageCoreNanoSeconds);
     if (total === undefined || typeof cpu.time !== 'string' || cpu.time === this.#sampleText) return undefined;
     const ms = timeMs(cpu.time);
@@ -76,14 +83,18 @@ function timeMs(text: string | null | undefined): number {
 export class Entities {
   readonly #byKey = new Map<string, Entity>();
 
-  /** The entity of this key, new when there is none or `detail` is another one; seen in the scrape `at`. */
-  get(key: string, detail: string, at: number, resource: () => Resource | undefined): Entity {
-    let entity = this.#byKey.get(key);
-    if (!entity || entity.detail !== detail) {
-      entity = new Entity(resource(), detail);
-      this.#byKey.set(key, entity);
-    }
+  /** The entity of this key, seen in the scrape `at`; undefined when there is none with this `detail`. */
+  find(key: string, detail: string, at: number): Entity | undefined {
+    const entity = this.#byKey.get(key);
+    if (!entity || entity.detail !== detail) return undefined;
     entity.seenAt = at;
+    return entity;
+  }
+
+  add(key: string, detail: string, at: number, resource: Resource | undefined): Entity {
+    const entity = new Entity(resource, detail);
+    entity.seenAt = at;
+    this.#byKey.set(key, entity);
     return entity;
   }
 

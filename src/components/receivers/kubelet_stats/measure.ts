@@ -3,7 +3,7 @@ import { type AttributeSet, attributeSet } from '../../../core/metrics/attribute
 import type { MetricStream, MetricsBuilder } from '../../../core/metrics/builder.ts';
 import type { Entity } from './entities.ts';
 import type { Resources } from './pods.ts';
-import type { CpuStats, FsStats, InterfaceStats, MemoryStats, NetworkStats, Whole } from './summary.ts';
+import type { CpuStats, FsStats, InterfaceStats, MemoryStats, NetworkStats } from './summary.ts';
 import { list, whole } from './summary.ts';
 
 const NANOS = 1e9;
@@ -16,12 +16,10 @@ export interface Shares {
 }
 export const NO_SHARES: Shares = { resources: undefined, nodeCpus: 0, nodeMemoryBytes: 0 };
 
-export function put(stream: MetricStream, value: Whole | null | undefined): void {
-  const n = whole(value);
-  if (n !== undefined) stream.point(n);
-}
-
-type Recorder<Stats> = (stats: Stats | null | undefined, entity: Entity, shares: Shares) => void;
+export type CpuRecorder = (cpu: CpuStats | null | undefined, entity: Entity, shares: Shares) => void;
+export type MemoryRecorder = (memory: MemoryStats | null | undefined, shares: Shares) => void;
+export type FsRecorder = (fs: FsStats | null | undefined) => void;
+export type NetworkRecorder = (network: NetworkStats | null | undefined) => void;
 
 interface ShareStreams {
   readonly node: MetricStream;
@@ -29,18 +27,16 @@ interface ShareStreams {
   readonly request: MetricStream;
 }
 
-/** `prefix` of the shares: `k8s.container.cpu`. Nodes have none. */
-const shareStreams = (b: MetricsBuilder, prefix: string | undefined): ShareStreams | undefined =>
-  prefix === undefined
-    ? undefined
-    : {
-        node: b.stream(`${prefix}.node.utilization`),
-        limit: b.stream(`${prefix}_limit_utilization`),
-        request: b.stream(`${prefix}_request_utilization`),
-      };
+/** `prefix` of the shares: `k8s.container.cpu`. Nodes have none; undefined also when none is on. */
+function shareStreams(b: MetricsBuilder, prefix: string | undefined): ShareStreams | undefined {
+  if (prefix === undefined) return undefined;
+  const node = b.stream(`${prefix}.node.utilization`);
+  const limit = b.stream(`${prefix}_limit_utilization`);
+  const request = b.stream(`${prefix}_request_utilization`);
+  return node.enabled || limit.enabled || request.enabled ? { node, limit, request } : undefined;
+}
 
-function putShares(streams: ShareStreams | undefined, used: number, node: number, limit = 0, request = 0): void {
-  if (!streams) return;
+function putShares(streams: ShareStreams, used: number, node: number, limit = 0, request = 0): void {
   if (node > 0) streams.node.point(used / node);
   if (limit > 0) streams.limit.point(used / limit);
   if (request > 0) streams.request.point(used / request);
@@ -51,21 +47,20 @@ export function cpuRecorder(
   prefix: string,
   sharePrefix: string | undefined,
   isUsageComputed: boolean,
-): Recorder<CpuStats> {
+): CpuRecorder {
   const time = b.stream(`${prefix}.cpu.time`);
   const usage = b.stream(`${prefix}.cpu.usage`);
   const streams = shareStreams(b, sharePrefix === undefined ? undefined : `${sharePrefix}.cpu`);
+  const coresOf = (cpu: CpuStats): number | undefined => {
+    const nanoCores = whole(cpu.usageNanoCores);
+    return nanoCores === undefined ? undefined : Number(nanoCores) / NANOS;
+  };
   return (cpu, entity, { resources, nodeCpus }) => {
     if (!cpu) return;
-    const nanoCores = whole(cpu.usageNanoCores);
-    const cores = isUsageComputed
-      ? entity.usedCores(cpu)
-      : nanoCores === undefined
-        ? undefined
-        : Number(nanoCores) / NANOS;
+    const cores = isUsageComputed ? entity.usedCores(cpu) : coresOf(cpu);
     if (cores !== undefined) {
       usage.point(cores);
-      putShares(streams, cores, nodeCpus, resources?.cpuLimit, resources?.cpuRequest);
+      if (streams) putShares(streams, cores, nodeCpus, resources?.cpuLimit, resources?.cpuRequest);
     }
     const total = whole(cpu.usageCoreNanoSeconds);
     // Upstream makes a float64 of the counter before it divides, so a number is as exact as its result.
@@ -73,11 +68,7 @@ export function cpuRecorder(
   };
 }
 
-export function memoryRecorder(
-  b: MetricsBuilder,
-  prefix: string,
-  sharePrefix: string | undefined,
-): Recorder<MemoryStats> {
+export function memoryRecorder(b: MetricsBuilder, prefix: string, sharePrefix: string | undefined): MemoryRecorder {
   const available = b.stream(`${prefix}.memory.available`);
   const usage = b.stream(`${prefix}.memory.usage`);
   const rss = b.stream(`${prefix}.memory.rss`);
@@ -85,29 +76,29 @@ export function memoryRecorder(
   const faults = b.stream(`${prefix}.memory.page_faults`);
   const majorFaults = b.stream(`${prefix}.memory.major_page_faults`);
   const streams = shareStreams(b, sharePrefix === undefined ? undefined : `${sharePrefix}.memory`);
-  return (memory, _entity, { resources, nodeMemoryBytes }) => {
+  return (memory, { resources, nodeMemoryBytes }) => {
     if (!memory) return;
-    put(available, memory.availableBytes);
-    put(usage, memory.usageBytes);
-    put(rss, memory.rssBytes);
-    put(workingSet, memory.workingSetBytes);
-    put(faults, memory.pageFaults);
-    put(majorFaults, memory.majorPageFaults);
-    const used = whole(memory.usageBytes);
-    if (used !== undefined)
+    available.point(memory.availableBytes);
+    usage.point(memory.usageBytes);
+    rss.point(memory.rssBytes);
+    workingSet.point(memory.workingSetBytes);
+    faults.point(memory.pageFaults);
+    majorFaults.point(memory.majorPageFaults);
+    const used = streams && whole(memory.usageBytes);
+    if (streams && used !== undefined)
       putShares(streams, Number(used), nodeMemoryBytes, resources?.memoryLimit, resources?.memoryRequest);
   };
 }
 
-export function fsRecorder(b: MetricsBuilder, prefix: string): (fs: FsStats | null | undefined) => void {
+export function fsRecorder(b: MetricsBuilder, prefix: string): FsRecorder {
   const available = b.stream(`${prefix}.filesystem.available`);
   const capacity = b.stream(`${prefix}.filesystem.capacity`);
   const usage = b.stream(`${prefix}.filesystem.usage`);
   return (fs) => {
     if (!fs) return;
-    put(available, fs.availableBytes);
-    put(capacity, fs.capacityBytes);
-    put(usage, fs.usedBytes);
+    available.point(fs.availableBytes);
+    capacity.point(fs.capacityBytes);
+    usage.point(fs.usedBytes);
   };
 }
 
@@ -142,19 +133,15 @@ export function networkRecorder(
   prefix: string,
   interfaces: Interfaces,
   all: boolean,
-): (network: NetworkStats | null | undefined) => void {
+): NetworkRecorder {
   const io = b.stream(`${prefix}.network.io`);
   const errors = b.stream(`${prefix}.network.errors`);
   const record = (i: InterfaceStats): void => {
     const { receive, transmit } = interfaces.get(typeof i.name === 'string' ? i.name : '');
-    const to = (stream: MetricStream, value: Whole | null | undefined, set: AttributeSet): void => {
-      const n = whole(value);
-      if (n !== undefined) stream.point(n, set);
-    };
-    to(io, i.rxBytes, receive);
-    to(io, i.txBytes, transmit);
-    to(errors, i.rxErrors, receive);
-    to(errors, i.txErrors, transmit);
+    io.point(i.rxBytes, receive);
+    io.point(i.txBytes, transmit);
+    errors.point(i.rxErrors, receive);
+    errors.point(i.txErrors, transmit);
   };
   return (network) => {
     if (!network || !(io.enabled || errors.enabled)) return;

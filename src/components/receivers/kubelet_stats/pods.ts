@@ -1,4 +1,5 @@
 /** What is taken from the kubelet's /pods: ids of containers, kinds of volumes, requests and limits. */
+import { readList } from '../../../kubernetes/json-list.ts';
 import { parseQuantity, parseWholeQuantity } from '../../../kubernetes/quantity.ts';
 import { list } from './summary.ts';
 
@@ -14,6 +15,7 @@ export interface Resources {
 export type VolumeSpec = Readonly<Record<string, unknown>> & { readonly name?: string };
 
 export interface PodDetails {
+  readonly namespace: string;
   readonly containerIds: ReadonlyMap<string, string>;
   readonly volumes: ReadonlyMap<string, VolumeSpec>;
   readonly resources: Resources;
@@ -32,7 +34,7 @@ interface Container {
   } | null;
 }
 interface Pod {
-  readonly metadata?: { readonly uid?: string } | null;
+  readonly metadata?: { readonly uid?: string; readonly namespace?: string } | null;
   readonly spec?: { readonly containers?: readonly Container[]; readonly volumes?: readonly VolumeSpec[] } | null;
   readonly status?: {
     readonly containerStatuses?: readonly ContainerStatus[] | null;
@@ -40,17 +42,18 @@ interface Pod {
   } | null;
 }
 
-/** By the pod's uid. */
-export function podDetails(podList: unknown): ReadonlyMap<string, PodDetails> {
+/** Of a PodList as text, by the pod's uid. */
+export function podDetails(podList: string): ReadonlyMap<string, PodDetails> {
   const details = new Map<string, PodDetails>();
-  for (const pod of list((podList as { items?: readonly Pod[] | null } | null)?.items)) {
+  readList(podList, 'items', '{"metadata":', (item) => {
+    const pod = item as Pod | null;
     const uid = pod?.metadata?.uid;
-    if (typeof uid === 'string') details.set(uid, detailsOf(pod));
-  }
+    if (pod && typeof uid === 'string') details.set(uid, detailsOf(pod));
+  });
   return details;
 }
 
-function detailsOf({ spec, status }: Pod): PodDetails {
+function detailsOf({ metadata, spec, status }: Pod): PodDetails {
   const containerIds = new Map<string, string>();
   for (const s of [...list(status?.containerStatuses), ...list(status?.initContainerStatuses)])
     if (typeof s?.name === 'string' && !containerIds.has(s.name))
@@ -63,7 +66,13 @@ function detailsOf({ spec, status }: Pod): PodDetails {
   const containerResources = new Map<string, Resources>();
   for (const c of list(spec?.containers))
     if (typeof c?.name === 'string') containerResources.set(c.name, resourcesOf(c));
-  return { containerIds, volumes, containerResources, resources: total([...containerResources.values()]) };
+  return {
+    namespace: metadata?.namespace ?? '',
+    containerIds,
+    volumes,
+    containerResources,
+    resources: total([...containerResources.values()]),
+  };
 }
 
 const resourcesOf = ({ resources }: Container): Resources => ({

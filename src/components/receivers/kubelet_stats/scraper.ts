@@ -10,20 +10,38 @@ import { switchedResource } from '../../../core/metrics/resource-attributes.ts';
 import { type Scope, scopeOf } from '../../../core/resource.ts';
 import type { ScrapeResult, Scraper } from '../../../core/scrape.ts';
 import type { KubernetesClient } from '../../../kubernetes/client.ts';
+import { type Parse, readList } from '../../../kubernetes/json-list.ts';
 import { parseQuantity, parseWholeQuantity } from '../../../kubernetes/quantity.ts';
 import { CONTAINER_METRICS, NODE_METRICS, POD_METRICS, SYSTEM_METRICS, VOLUME_METRICS } from './catalogue.ts';
 import { Entities, type Entity } from './entities.ts';
 import type { KubeletStatsConfig, MetricGroup } from './index.ts';
 import { Interfaces, type Shares } from './measure.ts';
 import { type PodDetails, podDetails } from './pods.ts';
-import { hasLargeNumbers, list, type PodStats, parseExact, type Summary } from './summary.ts';
-import { type Attributes, type ClaimOutcome, Claims, claimOf, keyOf, volumeAttributes } from './volumes.ts';
+import {
+  type ContainerStats,
+  list,
+  type NodeStats,
+  type PodStats,
+  parseExact,
+  type Summary,
+  type VolumeStats,
+} from './summary.ts';
+import {
+  type Attributes,
+  type Claim,
+  type ClaimOutcome,
+  Claims,
+  claimKey,
+  claimOf,
+  volumeAttributes,
+} from './volumes.ts';
 import { ContainerWriter, NodeWriter, PodWriter, SystemWriter, VolumeWriter } from './writers.ts';
 
 const SCOPE = 'github.com/open-telemetry/opentelemetry-collector-contrib/receiver/kubeletstatsreceiver';
 const CAPACITY_MS = 300_000;
 /** What is skipped for a lasting reason is told again after this time. */
 const REPEAT_MS = 3_600_000;
+const NO_MORE: Attributes = [];
 const NO_CLAIMS: ReadonlyMap<string, ClaimOutcome> = new Map();
 
 export interface KubeletScraperOptions {
@@ -38,12 +56,10 @@ export interface KubeletScraperOptions {
 }
 
 /** What a scrape knows besides the summary. */
-interface Surroundings {
+interface Surroundings extends Shares {
   /** Undefined: not asked for, or not answered. */
   readonly pods: ReadonlyMap<string, PodDetails> | undefined;
   readonly claims: ReadonlyMap<string, ClaimOutcome>;
-  readonly nodeCpus: number;
-  readonly nodeMemoryBytes: number;
 }
 
 export class KubeletScraper implements Scraper {
@@ -52,8 +68,13 @@ export class KubeletScraper implements Scraper {
   readonly #scope: Scope;
   readonly #told: RateLimit;
   readonly #groups: ReadonlySet<MetricGroup>;
-  readonly #wantsIds: boolean;
-  readonly #wantsVolumes: boolean;
+  readonly #wants: {
+    readonly pod: boolean;
+    readonly container: boolean;
+    readonly volume: boolean;
+    readonly ids: boolean;
+    readonly volumeTypes: boolean;
+  };
   readonly #needsPods: boolean;
   readonly #needsNode: boolean;
   readonly #volumeStart: bigint;
@@ -63,6 +84,7 @@ export class KubeletScraper implements Scraper {
   readonly #pod: PodWriter;
   readonly #container: ContainerWriter;
   readonly #volume: VolumeWriter;
+  readonly #writers: readonly (NodeWriter | SystemWriter | PodWriter | ContainerWriter | VolumeWriter)[];
   readonly #nodes = new Entities();
   readonly #pods = new Entities();
   #scrapes = 0;
@@ -75,8 +97,14 @@ export class KubeletScraper implements Scraper {
     this.#told = new RateLimit(REPEAT_MS, () => clock.nowMs());
     this.#volumeStart = clock.nowUnixNano();
     this.#groups = new Set(config.metric_groups);
-    this.#wantsIds = this.#groups.has('container') && config.extra_metadata_labels.includes('container.id');
-    this.#wantsVolumes = this.#groups.has('volume') && config.extra_metadata_labels.includes('k8s.volume.type');
+    const [pod, container, volume] = (['pod', 'container', 'volume'] as const).map((g) => this.#groups.has(g)) as [
+      boolean,
+      boolean,
+      boolean,
+    ];
+    const ids = container && config.extra_metadata_labels.includes('container.id');
+    const volumeTypes = volume && config.extra_metadata_labels.includes('k8s.volume.type');
+    this.#wants = { pod, container, volume, ids, volumeTypes };
     const isOn = (pattern: RegExp): boolean =>
       (['pod', 'container'] as const).some(
         (group) =>
@@ -85,7 +113,7 @@ export class KubeletScraper implements Scraper {
             (m) => pattern.test(m.name) && (config.metrics[m.name]?.enabled ?? m.enabled),
           ),
       );
-    this.#needsPods = this.#wantsIds || this.#wantsVolumes || isOn(/_(?:limit|request)_utilization$/);
+    this.#needsPods = ids || volumeTypes || isOn(/_(?:limit|request)_utilization$/);
     this.#needsNode = isOn(/\.node\.utilization$/);
     this.#claims = options.api && new Claims(options.api, clock);
     const builder = (catalogue: readonly MetricDeclaration[]) =>
@@ -97,20 +125,26 @@ export class KubeletScraper implements Scraper {
     this.#pod = new PodWriter(builder(POD_METRICS), interfaces, all.pod, isUsageComputed);
     this.#container = new ContainerWriter(builder(CONTAINER_METRICS), isUsageComputed);
     this.#volume = new VolumeWriter(builder(VOLUME_METRICS));
+    this.#writers = [this.#node, this.#system, this.#pod, this.#container, this.#volume];
   }
 
   async scrape(signal: AbortSignal): Promise<ScrapeResult> {
     const errors: string[] = [];
     const { kubelet } = this.#o;
     const body = await kubelet.get('/stats/summary', { signal });
-    const parse = hasLargeNumbers(body) ? parseExact : undefined;
-    const summary = kubelet.parse('/stats/summary', body, parse) as Summary | null;
     const pods = this.#needsPods ? await this.#askPods(signal, errors) : undefined;
-    const claims = this.#wantsVolumes && pods ? await this.#claimsOf(summary, pods, signal) : NO_CLAIMS;
+    const claims =
+      this.#claims && this.#wants.volumeTypes && pods ? await this.#askClaims(this.#claims, pods, signal) : NO_CLAIMS;
     if (this.#needsNode) await this.#askCapacity(signal, errors);
     const { cpus, memoryBytes } = this.#capacity;
-    const surroundings = { pods, claims, nodeCpus: cpus, nodeMemoryBytes: memoryBytes };
-    return { groups: this.#write(summary, surroundings), errors };
+    const groups = this.#write(body, {
+      resources: undefined,
+      pods,
+      claims,
+      nodeCpus: cpus,
+      nodeMemoryBytes: memoryBytes,
+    });
+    return { groups, errors };
   }
 
   async stop(): Promise<void> {
@@ -121,30 +155,26 @@ export class KubeletScraper implements Scraper {
   /** Without them, what does not depend on them is measured all the same. */
   async #askPods(signal: AbortSignal, errors: string[]): Promise<ReadonlyMap<string, PodDetails> | undefined> {
     try {
-      return podDetails(await this.#o.kubelet.getJson('/pods', { signal }));
+      const { kubelet } = this.#o;
+      return kubelet.parse('/pods', await kubelet.get('/pods', { signal }), podDetails);
     } catch (e) {
       errors.push(messageOf(e));
       return undefined;
     }
   }
 
-  async #claimsOf(
-    summary: Summary | null,
+  async #askClaims(
+    known: Claims,
     pods: ReadonlyMap<string, PodDetails>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, ClaimOutcome>> {
-    if (!this.#claims) return NO_CLAIMS;
-    const claims = [];
-    for (const pod of list(summary?.pods)) {
-      const podUid = pod?.podRef?.uid ?? '';
-      const details = pods.get(podUid);
-      for (const v of list(pod?.volume)) {
-        const spec = details?.volumes.get(v?.name ?? '');
-        const name = spec && claimOf(spec);
-        if (name) claims.push({ podUid, namespace: pod.podRef?.namespace ?? '', name });
+    const claims: Claim[] = [];
+    for (const [podUid, { namespace, volumes }] of pods)
+      for (const spec of volumes.values()) {
+        const name = claimOf(spec);
+        if (name) claims.push({ podUid, namespace, name });
       }
-    }
-    return this.#claims.resolve(claims, signal);
+    return known.resolve(claims, signal);
   }
 
   /** A node's capacity hardly ever changes; until it is known there are no shares of it. */
@@ -164,121 +194,174 @@ export class KubeletScraper implements Scraper {
     }
   }
 
-  #write(summary: Summary | null, around: Surroundings): Group[] {
+  #write(body: Buffer, around: Surroundings): Group[] {
+    const { kubelet } = this.#o;
+    this.#scrapes++;
+    const read = (parse: Parse): Group[] =>
+      kubelet.parse('/stats/summary', body, (text) => this.#read(text, around, parse));
+    const groups = read(JSON.parse);
+    // Numbers beyond 2^53 are rare, and reading all of them exactly costs five times as much.
+    const groupsAreExact = this.#writers.every((w) => w.builder.isExact);
+    const exact = groupsAreExact ? groups : read(parseExact);
+    this.#nodes.sweep(this.#scrapes);
+    this.#pods.sweep(this.#scrapes);
+    return exact;
+  }
+
+  #read(text: string, around: Surroundings, parse: Parse): Group[] {
     const { clock } = this.#o;
-    const at = ++this.#scrapes;
-    const groups: Group[] = [];
     const now = { nano: clock.nowUnixNano(), ms: clock.nowMs() };
-    for (const w of [this.#node, this.#system, this.#pod, this.#container, this.#volume])
-      w.begin(groups, this.#scope, now);
-    const node = summary?.node;
-    if (node && this.#groups.has('node')) {
-      const nodeName = node.nodeName ?? '';
-      const attributes: Attributes = [['k8s.node.name', nodeName]];
-      const entity = this.#nodes.get(nodeName, '', at, () => this.#resource(attributes));
-      this.#node.write(node, entity);
-      if (this.#system.enabled)
-        for (const s of list(node.systemContainers)) {
-          const name = s?.name ?? '';
-          const child = entity.containers.get(name, '', at, () =>
+    const nodeGroups: Group[] = [];
+    const podGroups: Group[] = [];
+    for (const w of this.#writers)
+      w.begin(w === this.#node || w === this.#system ? nodeGroups : podGroups, this.#scope, now);
+    const onPod = (pod: unknown): void => {
+      if ((pod as PodStats | null)?.podRef) this.#writePod(pod as PodStats, around);
+    };
+    const rest = readList(text, 'pods', '{"podRef":', onPod, parse);
+    const node = (rest as Summary | null)?.node;
+    if (node && this.#groups.has('node')) this.#writeNode(node);
+    return [...nodeGroups, ...podGroups];
+  }
+
+  #writeNode(node: NodeStats): void {
+    const at = this.#scrapes;
+    const nodeName = node.nodeName ?? '';
+    const attributes: Attributes = [['k8s.node.name', nodeName]];
+    const entity = this.#nodes.find(nodeName, '', at) ?? this.#nodes.add(nodeName, '', at, this.#resource(attributes));
+    this.#node.write(node, entity);
+    if (!this.#system.enabled) return;
+    for (const container of list(node.systemContainers)) {
+      const name = container?.name;
+      if (typeof name !== 'string') continue;
+      const known = entity.containers.find(name, '', at);
+      this.#system.write(
+        container,
+        known ??
+          entity.containers.add(
+            name,
+            '',
+            at,
             this.#resource([...attributes, ['k8s.node.system_container.name', name]]),
-          );
-          this.#system.write(s, child);
-        }
+          ),
+      );
+    }
+    entity.containers.sweep(at);
+  }
+
+  #writePod(pod: PodStats, around: Surroundings): void {
+    const at = this.#scrapes;
+    const { uid = '', name = '', namespace = '' } = pod.podRef!;
+    const detail = `${namespace}/${name}`;
+    const entity =
+      this.#pods.find(uid, detail, at) ?? this.#pods.add(uid, detail, at, this.#resource(podAttributes(pod)));
+    const details = around.pods?.get(uid);
+    const shares = details
+      ? { resources: details.resources, nodeCpus: around.nodeCpus, nodeMemoryBytes: around.nodeMemoryBytes }
+      : around;
+    if (this.#wants.pod) this.#pod.write(pod, entity, shares);
+    if (this.#wants.container) {
+      for (const container of list(pod.containers)) this.#writeContainer(container, pod, entity, details, around);
       entity.containers.sweep(at);
     }
-    for (const pod of list(summary?.pods)) if (pod?.podRef) this.#writePod(pod, around, at);
-    this.#nodes.sweep(at);
-    this.#pods.sweep(at);
-    return groups;
+    if (this.#wants.volume) {
+      for (const volume of list(pod.volume)) this.#writeVolume(volume, pod, entity, details, around);
+      entity.volumes.sweep(at);
+    }
   }
 
-  #writePod(pod: PodStats, around: Surroundings, at: number): void {
-    const { uid = '', name = '', namespace = '' } = pod.podRef!;
-    const attributes: Attributes = [
-      ['k8s.pod.uid', uid],
-      ['k8s.pod.name', name],
-      ['k8s.namespace.name', namespace],
-    ];
-    const entity = this.#pods.get(uid, `${namespace}/${name}`, at, () => this.#resource(attributes));
-    const details = around.pods?.get(uid);
-    const shares: Shares = {
-      resources: details?.resources,
-      nodeCpus: around.nodeCpus,
-      nodeMemoryBytes: around.nodeMemoryBytes,
-    };
-    if (this.#groups.has('pod')) this.#pod.write(pod, entity, shares);
-    if (this.#groups.has('container'))
-      for (const container of list(pod.containers)) {
-        const containerName = container?.name;
-        if (typeof containerName !== 'string') continue;
-        const id = this.#wantsIds ? details?.containerIds.get(containerName) : '';
-        if (this.#wantsIds && !id) {
-          if (around.pods)
-            this.#skipped(id === '' ? 'has an empty containerID' : NOT_FOUND, pod, containerName, 'container');
-          continue;
-        }
-        const child = entity.containers.get(containerName, id ?? '', at, () =>
-          this.#resource([
-            ...attributes,
-            ['k8s.container.name', containerName],
-            ...(id ? ([['container.id', id]] as const) : []),
-          ]),
-        );
-        this.#container.write(container, child, {
-          ...shares,
-          resources: details?.containerResources.get(containerName),
-        });
-      }
-    if (this.#groups.has('volume')) this.#writeVolumes(pod, entity, attributes, details, around, at);
-    entity.containers.sweep(at);
-    entity.volumes.sweep(at);
-  }
-
-  #writeVolumes(
+  #writeContainer(
+    container: ContainerStats | null,
     pod: PodStats,
     podEntity: Entity,
-    podAttributes: Attributes,
     details: PodDetails | undefined,
     around: Surroundings,
-    at: number,
   ): void {
-    for (const volume of list(pod.volume)) {
-      const name = volume?.name;
-      if (typeof name !== 'string') continue;
-      let extra: Attributes = [];
-      if (this.#wantsVolumes) {
-        if (!around.pods) continue;
-        const spec = details?.volumes.get(name);
-        if (!spec) {
-          this.#skipped(NOT_FOUND, pod, name, 'volume');
-          continue;
-        }
-        const claim = claimOf(spec);
-        const outcome = claim
-          ? around.claims.get(keyOf({ podUid: pod.podRef?.uid ?? '', namespace: '', name: claim }))
-          : undefined;
-        if (outcome && 'error' in outcome) {
-          this.#skipped(outcome.error, pod, name, 'volume');
-          continue;
-        }
-        extra = [...volumeAttributes(spec), ...(outcome?.attributes ?? [])];
+    const name = container?.name;
+    if (typeof name !== 'string') return;
+    let id = '';
+    if (this.#wants.ids) {
+      if (!around.pods) return;
+      const found = details?.containerIds.get(name);
+      if (!found) {
+        const why = found === '' ? 'has an empty containerID' : 'not found in the fetched metadata';
+        this.#skipped(`container ${JSON.stringify(name)} ${why}`, pod, name, 'container');
+        return;
       }
-      const entity = podEntity.volumes.get(name, extra.join('\n'), at, () =>
-        // Of an attribute that is there twice the later value counts: the volume behind a claim says more.
-        this.#resource([...new Map([...podAttributes, ['k8s.volume.name', name], ...extra])]),
-      );
-      this.#volume.write(volume, entity, this.#volumeStart);
+      id = found;
     }
+    const at = this.#scrapes;
+    const entity =
+      podEntity.containers.find(name, id, at) ??
+      podEntity.containers.add(
+        name,
+        id,
+        at,
+        this.#resource([
+          ...podAttributes(pod),
+          ['k8s.container.name', name],
+          ...(id === '' ? [] : ([['container.id', id]] as const)),
+        ]),
+      );
+    const resources = details?.containerResources.get(name);
+    const shares = resources
+      ? { resources, nodeCpus: around.nodeCpus, nodeMemoryBytes: around.nodeMemoryBytes }
+      : around;
+    this.#container.write(container!, entity, shares);
+  }
+
+  #writeVolume(
+    volume: VolumeStats | null,
+    pod: PodStats,
+    podEntity: Entity,
+    details: PodDetails | undefined,
+    around: Surroundings,
+  ): void {
+    const name = volume?.name;
+    if (typeof name !== 'string') return;
+    const extra = this.#wants.volumeTypes ? this.#volumeAttributes(pod, name, details, around) : NO_MORE;
+    if (!extra) return;
+    const at = this.#scrapes;
+    const detail = extra.length === 0 ? '' : extra.join('\n');
+    const entity =
+      podEntity.volumes.find(name, detail, at) ??
+      podEntity.volumes.add(
+        name,
+        detail,
+        at,
+        // Of an attribute that is there twice the later value counts: the volume behind a claim says more.
+        this.#resource([...new Map([...podAttributes(pod), ['k8s.volume.name', name], ...extra])]),
+      );
+    this.#volume.write(volume!, entity, this.#volumeStart);
+  }
+
+  /** Undefined: not known, and so the volume is left out. */
+  #volumeAttributes(
+    pod: PodStats,
+    name: string,
+    details: PodDetails | undefined,
+    around: Surroundings,
+  ): Attributes | undefined {
+    if (!around.pods) return undefined;
+    const spec = details?.volumes.get(name);
+    if (!spec) {
+      this.#skipped(`volume ${JSON.stringify(name)} not found in the fetched metadata`, pod, name, 'volume');
+      return undefined;
+    }
+    const claim = claimOf(spec);
+    const outcome = claim ? around.claims.get(claimKey(pod.podRef?.uid ?? '', claim)) : undefined;
+    if (outcome && 'error' in outcome) {
+      this.#skipped(outcome.error, pod, name, 'volume');
+      return undefined;
+    }
+    return [...volumeAttributes(spec), ...(outcome?.attributes ?? [])];
   }
 
   #resource(attributes: Attributes) {
     return switchedResource(this.#o.config.resource_attributes, attributes);
   }
 
-  #skipped(reason: string, pod: PodStats, name: string, what: 'container' | 'volume'): void {
-    const error =
-      reason === NOT_FOUND || reason.startsWith('has') ? `${what} ${JSON.stringify(name)} ${reason}` : reason;
+  #skipped(error: string, pod: PodStats, name: string, what: 'container' | 'volume'): void {
     const held = this.#told.pass(`${pod.podRef?.uid} ${what} ${name} ${error}`);
     if (held === undefined) return;
     const message =
@@ -289,4 +372,8 @@ export class KubeletScraper implements Scraper {
   }
 }
 
-const NOT_FOUND = 'not found in the fetched metadata';
+const podAttributes = ({ podRef }: PodStats): Attributes => [
+  ['k8s.pod.uid', podRef?.uid ?? ''],
+  ['k8s.pod.name', podRef?.name ?? ''],
+  ['k8s.namespace.name', podRef?.namespace ?? ''],
+];

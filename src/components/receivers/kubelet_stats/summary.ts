@@ -70,33 +70,6 @@ export interface Summary {
   readonly pods?: readonly PodStats[] | null;
 }
 
-/** Of 2^53, the first whole number that has neighbours which a number cannot hold. */
-const UNSAFE_DIGITS = 16;
-const ZERO = 48;
-const NINE = 57;
-
-const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= ZERO && byte <= NINE;
-
-/**
- * Whether some run of digits may be a whole number beyond 2^53. Looks at every sixteenth byte only, as a run of sixteen
- * digits cannot pass between two of them.
- */
-export function hasLargeNumbers(body: Uint8Array): boolean {
-  for (let at = UNSAFE_DIGITS - 1; at < body.length; at += UNSAFE_DIGITS) {
-    if (!isDigit(body[at])) continue;
-    let start = at;
-    while (isDigit(body[start - 1])) start--;
-    let end = at + 1;
-    while (isDigit(body[end])) end++;
-    if (end - start < UNSAFE_DIGITS) continue;
-    if (end - start > UNSAFE_DIGITS || !Number.isSafeInteger(Number(digits(body, start, end)))) return true;
-  }
-  return false;
-}
-
-const digits = (body: Uint8Array, start: number, end: number): string =>
-  Buffer.from(body.buffer, body.byteOffset + start, end - start).toString('latin1');
-
 const exact = (_key: string, value: unknown, context?: { readonly source?: string }): unknown =>
   typeof value === 'number' && !Number.isSafeInteger(value) && context?.source && /^-?\d+$/.test(context.source)
     ? BigInt(context.source)

@@ -86,7 +86,7 @@ export class Claims {
     this.#clock = clock;
   }
 
-  /** Outcomes by `keyOf`; all of `claims` have one. */
+  /** Outcomes by `claimKey`; all of `claims` have one. */
   async resolve(claims: readonly Claim[], signal: AbortSignal): Promise<ReadonlyMap<string, ClaimOutcome>> {
     const now = this.#clock.monotonicMs();
     const kept = new Map<string, Known>();
@@ -124,4 +124,5 @@ export class Claims {
   }
 }
 
-export const keyOf = (claim: Claim): string => `${claim.podUid}/${claim.name}`;
+export const claimKey = (podUid: string, name: string): string => `${podUid}/${name}`;
+const keyOf = (claim: Claim): string => claimKey(claim.podUid, claim.name);

@@ -5,16 +5,19 @@ import type { MetricStream, MetricsBuilder } from '../../../core/metrics/builder
 import type { Scope } from '../../../core/resource.ts';
 import type { Entity } from './entities.ts';
 import {
+  type CpuRecorder,
   cpuRecorder,
+  type FsRecorder,
   fsRecorder,
   type Interfaces,
+  type MemoryRecorder,
   memoryRecorder,
+  type NetworkRecorder,
   NO_SHARES,
   networkRecorder,
-  put,
   type Shares,
 } from './measure.ts';
-import { type ContainerStats, type NodeStats, type PodStats, type VolumeStats, type Whole, whole } from './summary.ts';
+import type { ContainerStats, NodeStats, PodStats, VolumeStats } from './summary.ts';
 
 interface Now {
   readonly nano: bigint;
@@ -26,116 +29,128 @@ abstract class Writer {
   readonly builder: MetricsBuilder;
   #groups: Group[] = [];
   #scope: Scope | undefined;
-  now: Now = { nano: 0n, ms: 0 };
+  #now: Now = { nano: 0n, ms: 0 };
 
   constructor(builder: MetricsBuilder) {
     this.builder = builder;
   }
 
   begin(groups: Group[], scope: Scope, now: Now): void {
+    this.builder.discard();
     this.#groups = groups;
     this.#scope = scope;
-    this.now = now;
+    this.#now = now;
   }
 
-  /** All points since the last call become the entity's group. */
-  protected emit(entity: Entity, start: bigint, record: () => void): void {
-    if (!entity.resource) return;
-    this.builder.at(start, this.now.nano);
-    record();
-    const group = this.builder.group(entity.resource, this.#scope!);
+  protected open(start: bigint): void {
+    this.builder.at(start, this.#now.nano);
+  }
+
+  /** All points since `open` become the entity's group. */
+  protected close(entity: Entity): void {
+    const group = this.builder.group(entity.resource!, this.#scope!);
     if (group) this.#groups.push(group);
   }
 
   protected putUptime(stream: MetricStream, entity: Entity): void {
-    if (!stream.enabled) return;
-    const seconds = entity.uptime(this.now.ms);
-    if (seconds !== undefined) stream.point(seconds);
+    if (stream.enabled) stream.point(entity.uptime(this.#now.ms));
   }
 }
 
 export class NodeWriter extends Writer {
-  readonly #record: (node: NodeStats, entity: Entity) => void;
+  readonly #uptime: MetricStream;
+  readonly #cpu: CpuRecorder;
+  readonly #memory: MemoryRecorder;
+  readonly #fs: FsRecorder;
+  readonly #inodes: MetricStream;
+  readonly #inodesFree: MetricStream;
+  readonly #network: NetworkRecorder;
+  readonly #pidLimit: MetricStream;
+  readonly #pidUsage: MetricStream;
 
   constructor(b: MetricsBuilder, interfaces: Interfaces, allInterfaces: boolean, isUsageComputed: boolean) {
     super(b);
-    const cpu = cpuRecorder(b, 'k8s.node', undefined, isUsageComputed);
-    const memory = memoryRecorder(b, 'k8s.node', undefined);
-    const fs = fsRecorder(b, 'k8s.node');
-    const network = networkRecorder(b, 'k8s.node', interfaces, allInterfaces);
-    const uptime = b.stream('k8s.node.uptime');
-    const inodes = b.stream('k8s.node.filesystem.inode.count');
-    const inodesFree = b.stream('k8s.node.filesystem.inode.free');
-    const pidLimit = b.stream('k8s.node.pid.limit');
-    const pidUsage = b.stream('k8s.node.pid.usage');
-    this.#record = (node, entity) => {
-      this.putUptime(uptime, entity);
-      cpu(node.cpu, entity, NO_SHARES);
-      memory(node.memory, entity, NO_SHARES);
-      fs(node.fs);
-      put(inodes, node.fs?.inodes);
-      put(inodesFree, node.fs?.inodesFree);
-      network(node.network);
-      put(pidLimit, node.rlimit?.maxpid);
-      put(pidUsage, node.rlimit?.curproc);
-    };
+    this.#uptime = b.stream('k8s.node.uptime');
+    this.#cpu = cpuRecorder(b, 'k8s.node', undefined, isUsageComputed);
+    this.#memory = memoryRecorder(b, 'k8s.node', undefined);
+    this.#fs = fsRecorder(b, 'k8s.node');
+    this.#inodes = b.stream('k8s.node.filesystem.inode.count');
+    this.#inodesFree = b.stream('k8s.node.filesystem.inode.free');
+    this.#network = networkRecorder(b, 'k8s.node', interfaces, allInterfaces);
+    this.#pidLimit = b.stream('k8s.node.pid.limit');
+    this.#pidUsage = b.stream('k8s.node.pid.usage');
   }
 
   write(node: NodeStats, entity: Entity): void {
-    entity.startedAt(node.startTime);
-    this.emit(entity, entity.start, () => this.#record(node, entity));
+    if (!entity.resource) return;
+    this.open(entity.startedAt(node.startTime));
+    this.putUptime(this.#uptime, entity);
+    this.#cpu(node.cpu, entity, NO_SHARES);
+    this.#memory(node.memory, NO_SHARES);
+    this.#fs(node.fs);
+    this.#inodes.point(node.fs?.inodes);
+    this.#inodesFree.point(node.fs?.inodesFree);
+    this.#network(node.network);
+    this.#pidLimit.point(node.rlimit?.maxpid);
+    this.#pidUsage.point(node.rlimit?.curproc);
+    this.close(entity);
   }
 }
 
 export class SystemWriter extends Writer {
   readonly enabled: boolean;
-  readonly #record: (container: ContainerStats, entity: Entity) => void;
+  readonly #cpu: CpuRecorder;
+  readonly #usage: MetricStream;
+  readonly #workingSet: MetricStream;
 
   constructor(b: MetricsBuilder, isUsageComputed: boolean) {
     super(b);
     const prefix = 'k8s.node.system_container';
-    const cpu = cpuRecorder(b, prefix, undefined, isUsageComputed);
-    const usage = b.stream(`${prefix}.memory.usage`);
-    const workingSet = b.stream(`${prefix}.memory.working_set`);
+    this.#cpu = cpuRecorder(b, prefix, undefined, isUsageComputed);
+    this.#usage = b.stream(`${prefix}.memory.usage`);
+    this.#workingSet = b.stream(`${prefix}.memory.working_set`);
     this.enabled =
-      [`${prefix}.cpu.time`, `${prefix}.cpu.usage`].some((n) => b.stream(n).enabled) ||
-      usage.enabled ||
-      workingSet.enabled;
-    this.#record = (container, entity) => {
-      cpu(container.cpu, entity, NO_SHARES);
-      put(usage, container.memory?.usageBytes);
-      put(workingSet, container.memory?.workingSetBytes);
-    };
+      b.stream(`${prefix}.cpu.time`).enabled ||
+      b.stream(`${prefix}.cpu.usage`).enabled ||
+      this.#usage.enabled ||
+      this.#workingSet.enabled;
   }
 
   write(container: ContainerStats, entity: Entity): void {
-    entity.startedAt(container.startTime);
-    this.emit(entity, entity.start, () => this.#record(container, entity));
+    if (!entity.resource) return;
+    this.open(entity.startedAt(container.startTime));
+    this.#cpu(container.cpu, entity, NO_SHARES);
+    this.#usage.point(container.memory?.usageBytes);
+    this.#workingSet.point(container.memory?.workingSetBytes);
+    this.close(entity);
   }
 }
 
 export class PodWriter extends Writer {
-  readonly #record: (pod: PodStats, entity: Entity, shares: Shares) => void;
+  readonly #uptime: MetricStream;
+  readonly #cpu: CpuRecorder;
+  readonly #memory: MemoryRecorder;
+  readonly #fs: FsRecorder;
+  readonly #network: NetworkRecorder;
 
   constructor(b: MetricsBuilder, interfaces: Interfaces, allInterfaces: boolean, isUsageComputed: boolean) {
     super(b);
-    const cpu = cpuRecorder(b, 'k8s.pod', 'k8s.pod', isUsageComputed);
-    const memory = memoryRecorder(b, 'k8s.pod', 'k8s.pod');
-    const fs = fsRecorder(b, 'k8s.pod');
-    const network = networkRecorder(b, 'k8s.pod', interfaces, allInterfaces);
-    const uptime = b.stream('k8s.pod.uptime');
-    this.#record = (pod, entity, shares) => {
-      this.putUptime(uptime, entity);
-      cpu(pod.cpu, entity, shares);
-      memory(pod.memory, entity, shares);
-      fs(pod['ephemeral-storage']);
-      network(pod.network);
-    };
+    this.#uptime = b.stream('k8s.pod.uptime');
+    this.#cpu = cpuRecorder(b, 'k8s.pod', 'k8s.pod', isUsageComputed);
+    this.#memory = memoryRecorder(b, 'k8s.pod', 'k8s.pod');
+    this.#fs = fsRecorder(b, 'k8s.pod');
+    this.#network = networkRecorder(b, 'k8s.pod', interfaces, allInterfaces);
   }
 
   write(pod: PodStats, entity: Entity, shares: Shares): void {
-    entity.startedAt(pod.startTime);
-    this.emit(entity, entity.start, () => this.#record(pod, entity, shares));
+    if (!entity.resource) return;
+    this.open(entity.startedAt(pod.startTime));
+    this.putUptime(this.#uptime, entity);
+    this.#cpu(pod.cpu, entity, shares);
+    this.#memory(pod.memory, shares);
+    this.#fs(pod['ephemeral-storage']);
+    this.#network(pod.network);
+    this.close(entity);
   }
 }
 
@@ -143,58 +158,62 @@ const ROOTFS: AttributeSet = attributeSet({ 'fs.type': 'rootfs' });
 const LOGS: AttributeSet = attributeSet({ 'fs.type': 'logs' });
 
 export class ContainerWriter extends Writer {
-  readonly #record: (container: ContainerStats, entity: Entity, shares: Shares) => void;
+  readonly #uptime: MetricStream;
+  readonly #cpu: CpuRecorder;
+  readonly #memory: MemoryRecorder;
+  readonly #fs: FsRecorder;
+  readonly #ephemeral: MetricStream;
 
   constructor(b: MetricsBuilder, isUsageComputed: boolean) {
     super(b);
-    const cpu = cpuRecorder(b, 'container', 'k8s.container', isUsageComputed);
-    const memory = memoryRecorder(b, 'container', 'k8s.container');
-    const fs = fsRecorder(b, 'container');
-    const uptime = b.stream('container.uptime');
-    const ephemeral = b.stream('k8s.container.ephemeral_storage.usage');
-    const putEphemeral = (used: Whole | null | undefined, set: AttributeSet): void => {
-      const n = whole(used);
-      if (n !== undefined) ephemeral.point(n, set);
-    };
-    this.#record = (container, entity, shares) => {
-      this.putUptime(uptime, entity);
-      cpu(container.cpu, entity, shares);
-      memory(container.memory, entity, shares);
-      fs(container.rootfs);
-      putEphemeral(container.rootfs?.usedBytes, ROOTFS);
-      putEphemeral(container.logs?.usedBytes, LOGS);
-    };
+    this.#uptime = b.stream('container.uptime');
+    this.#cpu = cpuRecorder(b, 'container', 'k8s.container', isUsageComputed);
+    this.#memory = memoryRecorder(b, 'container', 'k8s.container');
+    this.#fs = fsRecorder(b, 'container');
+    this.#ephemeral = b.stream('k8s.container.ephemeral_storage.usage');
   }
 
   write(container: ContainerStats, entity: Entity, shares: Shares): void {
-    entity.startedAt(container.startTime);
-    this.emit(entity, entity.start, () => this.#record(container, entity, shares));
+    if (!entity.resource) return;
+    this.open(entity.startedAt(container.startTime));
+    this.putUptime(this.#uptime, entity);
+    this.#cpu(container.cpu, entity, shares);
+    this.#memory(container.memory, shares);
+    this.#fs(container.rootfs);
+    this.#ephemeral.point(container.rootfs?.usedBytes, ROOTFS);
+    this.#ephemeral.point(container.logs?.usedBytes, LOGS);
+    this.close(entity);
   }
 }
 
 export class VolumeWriter extends Writer {
-  readonly #record: (volume: VolumeStats) => void;
+  readonly #usage: MetricStream;
+  readonly #available: MetricStream;
+  readonly #capacity: MetricStream;
+  readonly #inodes: MetricStream;
+  readonly #inodesFree: MetricStream;
+  readonly #inodesUsed: MetricStream;
 
   constructor(b: MetricsBuilder) {
     super(b);
-    const usage = b.stream('k8s.pod.volume.usage');
-    const available = b.stream('k8s.volume.available');
-    const capacity = b.stream('k8s.volume.capacity');
-    const inodes = b.stream('k8s.volume.inodes');
-    const inodesFree = b.stream('k8s.volume.inodes.free');
-    const inodesUsed = b.stream('k8s.volume.inodes.used');
-    this.#record = (volume) => {
-      put(usage, volume.usedBytes);
-      put(available, volume.availableBytes);
-      put(capacity, volume.capacityBytes);
-      put(inodes, volume.inodes);
-      put(inodesFree, volume.inodesFree);
-      put(inodesUsed, volume.inodesUsed);
-    };
+    this.#usage = b.stream('k8s.pod.volume.usage');
+    this.#available = b.stream('k8s.volume.available');
+    this.#capacity = b.stream('k8s.volume.capacity');
+    this.#inodes = b.stream('k8s.volume.inodes');
+    this.#inodesFree = b.stream('k8s.volume.inodes.free');
+    this.#inodesUsed = b.stream('k8s.volume.inodes.used');
   }
 
   /** Volumes have no start of their own: `start` is when the receiver was made. */
   write(volume: VolumeStats, entity: Entity, start: bigint): void {
-    this.emit(entity, start, () => this.#record(volume));
+    if (!entity.resource) return;
+    this.open(start);
+    this.#usage.point(volume.usedBytes);
+    this.#available.point(volume.availableBytes);
+    this.#capacity.point(volume.capacityBytes);
+    this.#inodes.point(volume.inodes);
+    this.#inodesFree.point(volume.inodesFree);
+    this.#inodesUsed.point(volume.inodesUsed);
+    this.close(entity);
   }
 }
