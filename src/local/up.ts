@@ -19,7 +19,7 @@ import { Workload } from './workload/workload.ts';
 
 const REAL_PODS = '/var/log/pods';
 const MAX_ROWS = 500_000;
-const MAX_SAMPLES = 2_000_000;
+const MAX_SAMPLES = 1_000_000;
 const MAX_SERIES = 50_000;
 const MAX_AGE_MS = 6 * 3_600_000;
 /** Only there are files in /proc to measure by. */
