@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, statSync, unlinkSync } from 'node:fs';
 import { messageOf } from '../../../core/errors.ts';
 import type { Descriptors } from './descriptors.ts';
-import { inodeKey, type LogFile, sameInode } from './file.ts';
+import { ACTIVE_MS, inodeKey, type LogFile, sameInode } from './file.ts';
 import { type Files, knownOf } from './files.ts';
 import type { FoundFile } from './finder.ts';
 import { EMPTY, identityOf, readFingerprint, readTail, tailMatches } from './identity.ts';
@@ -10,8 +10,6 @@ import { COPY_WAIT_MS, type Opening } from './opening.ts';
 import type { FileReader } from './reader.ts';
 import { findRotated } from './rotated.ts';
 
-/** A file that was written to is looked at in every poll for so long. */
-export const ACTIVE_MS = 5_000;
 /** How long a descriptor is kept when nothing more comes: of deleted files, and of renamed ones (their writer may not have noticed). */
 const LINGER_DELETED_MS = 5_000;
 const LINGER_RENAMED_MS = 30_000;

@@ -55,6 +55,9 @@ export interface FileEvents {
  */
 export type FileState = 'live' | 'waiting' | 'draining' | 'gone';
 
+/** A file that was written to is looked at in every poll for so long. */
+export const ACTIVE_MS = 5_000;
+
 export class LogFile implements Source {
   path: string;
   attributes: ReadonlyValueMap;
