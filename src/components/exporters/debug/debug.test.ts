@@ -228,8 +228,8 @@ test('normal prints a line per data point', async () => {
     'gauge{k=v} 1.5',
     'sum{k=v} -7',
     'hist{k=v} count=3 sum=10 max=9 le2.5=1 2',
-    'exp{k=v} count=4',
-    'summary{k=v} count=2 sum=5 q0.5=2',
+    'exp{k=v} count=4 le2=0 le4=3 zero_count0=1',
+    'summary{k=v} count=2 sum=5.000000 q0.5=2',
   ]);
 });
 
@@ -272,6 +272,7 @@ test('detailed prints every field of metrics', async () => {
     ...at('ExponentialHistogramDataPoints #0'),
     'Count: 4',
     'Bucket [0, 0], Count: 1',
+    'Bucket (2.000000, 4.000000], Count: 0',
     'Bucket (4.000000, 8.000000], Count: 3',
     ...name(4, 'summary'),
     ...head('Summary'),
@@ -335,7 +336,7 @@ test('detailed prints every field of spans', async () => {
     '     -> Name: happened',
     '     -> Timestamp: 2026-11-22 12:00:00.5 +0000 UTC',
     '     -> DroppedAttributesCount: 0',
-    '     -> Attributes:',
+    '     -> Attributes::',
     '          -> x: Int(1)',
     'Links:',
     'SpanLink #0',

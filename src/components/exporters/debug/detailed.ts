@@ -13,6 +13,7 @@ import {
   type SummaryDataPoint,
 } from '../../../wire/otlp-metrics.ts';
 import { type Span, spansOf } from '../../../wire/otlp-traces.ts';
+import { BYTES, ProtoReader } from '../../../wire/proto.ts';
 import type { NestedResource } from './nest.ts';
 import { fixed, hex, timeText, typedText } from './value-text.ts';
 
@@ -28,6 +29,7 @@ export function detailedText(signal: Signal, nested: readonly NestedResource[]):
   for (const [i, { resource, scopes }] of nested.entries()) {
     out.push(`${resourceWord} #${i}`, `Resource SchemaURL: ${resource.schemaUrl}`);
     attributeBlock(out, 'Resource attributes:', resource.attributes);
+    entityRefs(out, resource.encoded);
     for (const [k, { scope, items }] of scopes.entries()) {
       const { name, version, attributes } = scope.fields;
       out.push(
@@ -51,6 +53,34 @@ function attributeBlock(out: string[], title: string, attributes: ReadonlyValueM
   if (attributes.size === 0) return;
   out.push(title);
   for (const [k, v] of attributes) out.push(`${indent}-> ${k}: ${typedText(v)}`);
+}
+
+/** Which of the resource's attributes say what entities it is of. */
+function entityRefs(out: string[], resource: Uint8Array): void {
+  const r = new ProtoReader(resource);
+  let n = 0;
+  while (r.next()) {
+    if (r.field !== 3 || r.wire !== BYTES) {
+      r.skip();
+      continue;
+    }
+    if (n === 0) out.push('Resource entity refs:');
+    out.push(`     -> Entity ref #${n++}:`);
+    const fields: string[][] = [[], [], [], []];
+    const ref = r.message();
+    while (ref.next()) {
+      if (ref.field >= 1 && ref.field <= 4 && ref.wire === BYTES) fields[ref.field - 1]!.push(ref.string());
+      else ref.skip();
+    }
+    const [schemaUrl, type, idKeys, descriptionKeys] = fields as [string[], string[], string[], string[]];
+    out.push(`          -> Type: ${type.at(-1) ?? ''}`);
+    if (schemaUrl.at(-1)) out.push(`          -> Schema URL: ${schemaUrl.at(-1)}`);
+    for (const [title, keys] of [
+      ['ID keys', idKeys],
+      ['Description keys', descriptionKeys],
+    ] as const)
+      if (keys.length > 0) out.push(`          -> ${title}:`, ...keys.map((k) => `               -> ${k}`));
+  }
 }
 
 const SEVERITIES = ['Trace', 'Debug', 'Info', 'Warn', 'Error', 'Fatal'];
@@ -99,10 +129,10 @@ function metric(out: string[], n: number, m: Metric): void {
     `     -> Unit: ${m.unit}`,
     `     -> DataType: ${TYPES[data.type]}`,
   );
+  attributeBlock(out, '     -> Metadata:', m.metadata, '          ');
   if (data.type === 'sum') out.push(`     -> IsMonotonic: ${data.isMonotonic}`);
   if ('temporality' in data)
     out.push(`     -> AggregationTemporality: ${TEMPORALITIES[data.temporality] ?? data.temporality}`);
-  attributeBlock(out, 'Metadata:', m.metadata);
   switch (data.type) {
     case 'gauge':
     case 'sum':
@@ -126,12 +156,14 @@ function pointHead(out: string[], title: string, p: DataPointFields): void {
   out.push(`StartTimestamp: ${timeText(p.startTime)}`, `Timestamp: ${timeText(p.time)}`);
 }
 
-const numberText = (v: number | bigint | undefined): string =>
-  v === undefined ? '' : typeof v === 'bigint' ? String(v) : fixed(v);
+/** A point without a recorded value has no such line. */
+function valueLine(out: string[], title: string, v: number | bigint | undefined): void {
+  if (v !== undefined) out.push(`${title}: ${typeof v === 'bigint' ? v : fixed(v)}`);
+}
 
 function numberPoint(out: string[], i: number, p: NumberDataPoint): void {
   pointHead(out, `NumberDataPoints #${i}`, p);
-  out.push(`Value: ${numberText(p.value)}`);
+  valueLine(out, 'Value', p.value);
   exemplars(out, p.exemplars);
 }
 
@@ -153,15 +185,15 @@ function histogramPoint(out: string[], i: number, p: HistogramDataPoint): void {
 function exponentialPoint(out: string[], i: number, p: ExponentialHistogramDataPoint): void {
   pointHead(out, `ExponentialHistogramDataPoints #${i}`, p);
   totals(out, p);
-  const border = (index: number): string => fixed(2 ** (index * 2 ** -p.scale));
+  // Not as a power of 2: the digits of large borders are those of this formula.
+  const factor = Math.LN2 * 2 ** -p.scale;
+  const border = (index: number): string => fixed(Math.exp(index * factor));
   const { positive, negative } = p;
   for (const [k, count] of [...(negative?.bucketCounts.entries() ?? [])].reverse())
-    if (count > 0n)
-      out.push(`Bucket [-${border(negative!.offset + k + 1)}, -${border(negative!.offset + k)}), Count: ${count}`);
+    out.push(`Bucket [-${border(negative!.offset + k + 1)}, -${border(negative!.offset + k)}), Count: ${count}`);
   if (p.zeroCount > 0n) out.push(`Bucket [0, 0], Count: ${p.zeroCount}`);
   for (const [k, count] of positive?.bucketCounts.entries() ?? [])
-    if (count > 0n)
-      out.push(`Bucket (${border(positive!.offset + k)}, ${border(positive!.offset + k + 1)}], Count: ${count}`);
+    out.push(`Bucket (${border(positive!.offset + k)}, ${border(positive!.offset + k + 1)}], Count: ${count}`);
   exemplars(out, p.exemplars);
 }
 
@@ -181,8 +213,8 @@ function exemplars(out: string[], list: readonly Exemplar[]): void {
       `     -> Trace ID: ${hex(e.traceId)}`,
       `     -> Span ID: ${hex(e.spanId)}`,
       `     -> Timestamp: ${timeText(e.time)}`,
-      `     -> Value: ${numberText(e.value)}`,
     );
+    valueLine(out, '     -> Value', e.value);
     attributeBlock(out, '     -> FilteredAttributes:', e.filteredAttributes, '          ');
   }
 }
@@ -215,7 +247,7 @@ function span(out: string[], n: number, s: Span): void {
       `     -> Timestamp: ${timeText(e.time)}`,
       `     -> DroppedAttributesCount: ${e.droppedAttributesCount}`,
     );
-    attributeBlock(out, '     -> Attributes:', e.attributes, '          ');
+    attributeBlock(out, '     -> Attributes::', e.attributes, '          ');
   }
   if (s.links.length) out.push('Links:');
   for (const [i, l] of s.links.entries()) {
@@ -226,6 +258,6 @@ function span(out: string[], n: number, s: Span): void {
       `     -> TraceState: ${l.traceState}`,
       `     -> DroppedAttributesCount: ${l.droppedAttributesCount}`,
     );
-    attributeBlock(out, '     -> Attributes:', l.attributes, '          ');
+    attributeBlock(out, '     -> Attributes::', l.attributes, '          ');
   }
 }

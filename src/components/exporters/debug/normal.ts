@@ -1,11 +1,12 @@
 /** verbosity normal: one line per record, data point or span. */
 import type { Signal } from '../../../core/batch.ts';
+import { printFloat } from '../../../core/expr/builtins.ts';
 import type { ReadonlyValueMap } from '../../../wire/otlp.ts';
 import { logRecords } from '../../../wire/otlp-logs.ts';
 import { type Metric, metricsOf } from '../../../wire/otlp-metrics.ts';
 import { spansOf } from '../../../wire/otlp-traces.ts';
 import type { NestedResource } from './nest.ts';
-import { attributesLine, hex, valueText } from './value-text.ts';
+import { attributesLine, fixed, hex, valueText } from './value-text.ts';
 
 const WORDS = {
   logs: ['ResourceLog', 'ScopeLog'],
@@ -48,11 +49,13 @@ function metricLines(m: Metric): string[] {
       return [];
     case 'gauge':
     case 'sum':
-      return data.points.map((p) => line(p.attributes, `${p.value ?? ''}`));
+      return data.points.map((p) =>
+        line(p.attributes, typeof p.value === 'number' ? printFloat(p.value) : `${p.value ?? ''}`),
+      );
     case 'histogram':
       return data.points.map((p) => {
         const buckets = p.bucketCounts.map((n, i) =>
-          i < p.explicitBounds.length ? `le${p.explicitBounds[i]}=${n}` : `${n}`,
+          i < p.explicitBounds.length ? `le${printFloat(p.explicitBounds[i]!)}=${n}` : `${n}`,
         );
         return line(
           p.attributes,
@@ -66,22 +69,36 @@ function metricLines(m: Metric): string[] {
         );
       });
     case 'exponentialHistogram':
-      return data.points.map((p) =>
-        line(
+      return data.points.map((p) => {
+        const base = 2 ** (2 ** -p.scale);
+        const buckets = [p.negative, p.positive].flatMap((side) =>
+          (side?.bucketCounts ?? []).map((n, i) => `le${printFloat(base ** (side!.offset + i))}=${n}`),
+        );
+        return line(
           p.attributes,
-          [`count=${p.count}`, ...optional('sum', p.sum), ...optional('min', p.min), ...optional('max', p.max)].join(
-            ' ',
-          ),
-        ),
-      );
+          [
+            `count=${p.count}`,
+            ...optional('sum', p.sum),
+            ...optional('min', p.min),
+            ...optional('max', p.max),
+            ...buckets,
+            ...(p.zeroCount > 0n ? [`zero_count${printFloat(p.zeroThreshold)}=${p.zeroCount}`] : []),
+          ].join(' '),
+        );
+      });
     case 'summary':
       return data.points.map((p) =>
         line(
           p.attributes,
-          [`count=${p.count}`, `sum=${p.sum}`, ...p.quantiles.map((q) => `q${q.quantile}=${q.value}`)].join(' '),
+          [
+            `count=${p.count}`,
+            `sum=${fixed(p.sum)}`,
+            ...p.quantiles.map((q) => `q${printFloat(q.quantile)}=${printFloat(q.value)}`),
+          ].join(' '),
         ),
       );
   }
 }
 
-const optional = (name: string, v: number | undefined): string[] => (v === undefined ? [] : [`${name}=${v}`]);
+const optional = (name: string, v: number | undefined): string[] =>
+  v === undefined ? [] : [`${name}=${printFloat(v)}`];

@@ -54,8 +54,17 @@ export function timeText(nanos: bigint): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)}${fraction ? `.${fraction}` : ''} +0000 UTC`;
 }
 
-/** Go's %f. */
-export const fixed = (v: number): string =>
-  Number.isFinite(v) ? v.toFixed(6) : Number.isNaN(v) ? 'NaN' : v > 0 ? '+Inf' : '-Inf';
+/** Go's %f: all digits of large numbers, halves to even. */
+export function fixed(v: number): string {
+  if (!Number.isFinite(v)) return Number.isNaN(v) ? 'NaN' : v > 0 ? '+Inf' : '-Inf';
+  if (Math.abs(v) >= 1e21) return `${BigInt(v)}.000000`;
+  if (v === 0) return Object.is(v, -0) ? '-0.000000' : '0.000000';
+  // Only odd multiples of 1/128 lie exactly between two results.
+  if (Math.abs(v * 128) % 2 === 1) {
+    const digits = v.toFixed(7);
+    if (Number(digits.at(-2)) % 2 === 0) return digits.slice(0, -1);
+  }
+  return v.toFixed(6);
+}
 
 export const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
