@@ -119,8 +119,6 @@ export const CASES: readonly BenchCase[] = [
     ...throughput,
     name: 'logs-transform',
     title: 'container logs through three OTTL statements',
-    lines: 2_000_000,
-    peerShare: 0.15,
   },
   {
     kind: 'spans',
