@@ -61,15 +61,10 @@ export class MetricTable {
     const helpLength = helpTo - helpFrom;
     const before = this.#last;
     const guess = before?.next;
-    const isIt = (k: Known): boolean =>
-      k.flags === flags &&
-      k.nameLength === nameLength &&
-      k.unitLength === unitLength &&
-      k.key.byteLength === nameLength + unitLength + helpLength &&
-      sameBytes(k.key, 0, view, nameFrom, nameLength) &&
-      sameBytes(k.key, nameLength, view, unitFrom, unitLength) &&
-      sameBytes(k.key, nameLength + unitLength, view, helpFrom, helpLength);
-    if (guess !== undefined && isIt(guess)) {
+    if (
+      guess !== undefined &&
+      isSame(guess, flags, view, nameFrom, nameLength, unitFrom, unitLength, helpFrom, helpLength)
+    ) {
       this.#last = guess;
       return guess.info;
     }
@@ -77,7 +72,9 @@ export class MetricTable {
     if (unitLength > 0) hash = hashBytes(view, unitFrom, unitTo, hash);
     if (helpLength > 0) hash = hashBytes(view, helpFrom, helpTo, hash);
     const bucket = this.#byHash.get(hash);
-    const known = bucket?.find(isIt);
+    const known = bucket?.find((k) =>
+      isSame(k, flags, view, nameFrom, nameLength, unitFrom, unitLength, helpFrom, helpLength),
+    );
     if (known) {
       if (before) before.next = known;
       this.#last = known;
@@ -113,4 +110,26 @@ export class MetricTable {
     this.#last = made;
     return info;
   }
+}
+
+function isSame(
+  k: Known,
+  flags: number,
+  view: DataView,
+  nameFrom: number,
+  nameLength: number,
+  unitFrom: number,
+  unitLength: number,
+  helpFrom: number,
+  helpLength: number,
+): boolean {
+  return (
+    k.flags === flags &&
+    k.nameLength === nameLength &&
+    k.unitLength === unitLength &&
+    k.key.byteLength === nameLength + unitLength + helpLength &&
+    sameBytes(k.key, 0, view, nameFrom, nameLength) &&
+    sameBytes(k.key, nameLength, view, unitFrom, unitLength) &&
+    sameBytes(k.key, nameLength + unitLength, view, helpFrom, helpLength)
+  );
 }

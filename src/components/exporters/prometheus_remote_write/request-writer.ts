@@ -9,6 +9,7 @@ import {
   type MetricMetadata,
   type Protocol,
 } from '../../../wire/remote-write.ts';
+import { viewOf } from './byte-table.ts';
 import type { MetricInfo } from './metric-info.ts';
 import { NO_POINT, type Samples } from './samples.ts';
 import type { SeriesCache } from './series-cache.ts';
@@ -49,6 +50,8 @@ export class RequestWriter {
   #time = new Uint8Array(10);
   #timeLength = 0;
   #timeOf = -1;
+  /** The same as index, while nothing else was set. */
+  #timeIndex = -1;
   #refs = new Uint8Array(1024);
   #ids = Buffer.allocUnsafe(1024);
   #idle: NodeJS.Timeout | undefined;
@@ -61,6 +64,7 @@ export class RequestWriter {
   /** Calls `emit` once per request. Every series is in one of them. */
   write(samples: Samples, series: Int32Array, emit: (request: EncodedRequest) => void): void {
     if (series.length === 0) return;
+    this.#timeIndex = -1;
     this.#begin();
     for (const s of series) {
       if (this.#o.protocol === 1) this.#write1(samples, s, emit);
@@ -178,14 +182,18 @@ export class RequestWriter {
       this.#message(samples, s, cache.labelsOf(s), undefined, emit);
       return;
     }
-    this.#setTime(samples.timeMs[i]!);
+    const time = samples.time[i]!;
+    if (time !== this.#timeIndex) {
+      this.#timeIndex = time;
+      this.#setTime(samples.times[time]!);
+    }
     const length = cache.seriesLength[s]!;
     const inner = length + 12 + this.#timeLength;
     this.#room(inner + 6, emit);
     const buf = this.#buf;
     buf[this.#pos++] = 0x0a;
     this.#pos = putVarint(buf, this.#pos, inner);
-    cache.copyLabels(s, buf, this.#pos);
+    cache.copyLabels(s, buf, this.#view, this.#pos);
     this.#pos += length;
     buf[this.#pos++] = 0x12;
     buf[this.#pos++] = 10 + this.#timeLength;
@@ -217,7 +225,7 @@ export class RequestWriter {
     const length = cache.seriesLength[s]!;
     if (this.#refs.length < length * 2 + 8) this.#refs = new Uint8Array(length * 4);
     if (this.#ids.length < length) this.#ids = Buffer.allocUnsafe(length * 2);
-    cache.copyLabels(s, this.#ids, 0);
+    cache.copyLabels(s, this.#ids, viewOf(this.#ids), 0);
     const refs = this.#refs;
     // The packed field's length comes first: five bytes are kept for it.
     let p = 6;
@@ -253,8 +261,8 @@ export class RequestWriter {
     const exemplars = (samples.exemplars.get(s) ?? []).map((e) => encodeExemplar(e, protocol, symbols.refOf));
     const histograms = [...(samples.histograms.get(s) ?? [])].sort((a, b) => a.timeMs - b.timeMs);
     const sizeOf = (i: number): number => {
-      const start = samples.startMs[i]!;
-      return 10 + varintSize(samples.timeMs[i]!) + (withStart && start > 0 ? 1 + varintSize(start) : 0);
+      const start = samples.times[samples.start[i]!]!;
+      return 10 + varintSize(samples.times[samples.time[i]!]!) + (withStart && start > 0 ? 1 + varintSize(start) : 0);
     };
     let inner = labels.length + (metadata?.length ?? 0);
     for (const i of order) inner += 2 + sizeOf(i);
@@ -270,9 +278,10 @@ export class RequestWriter {
     for (const i of order) {
       this.#buf[this.#pos++] = 0x12;
       this.#buf[this.#pos++] = sizeOf(i);
-      this.#setTime(samples.timeMs[i]!);
+      this.#timeIndex = -1;
+      this.#setTime(samples.times[samples.time[i]!]!);
       this.#sample(samples, i);
-      const start = samples.startMs[i]!;
+      const start = samples.times[samples.start[i]!]!;
       if (!withStart || start <= 0) continue;
       this.#setTime(start);
       this.#buf[this.#pos++] = 0x18;

@@ -18,9 +18,12 @@ export interface NativeSample {
 export class Samples {
   low = new Int32Array(1024);
   high = new Int32Array(1024);
-  timeMs = new Float64Array(1024);
-  /** 0: not known, or not asked for. */
-  startMs = new Float64Array(1024);
+  /** Index in `times`. */
+  time = new Int32Array(1024);
+  /** Index in `times`; 0: not known, or not asked for. */
+  start = new Int32Array(1024);
+  /** Milliseconds. Few times recur in a push, so samples have small numbers instead. The first is 0. */
+  times: number[] = [0];
   /** The next sample of the same series, or -1. */
   next = new Int32Array(1024);
   /** The data point that it comes from, counted through the batch. */
@@ -42,6 +45,7 @@ export class Samples {
     this.push++;
     this.count = 0;
     this.touchedCount = 0;
+    this.times = [0];
     this.exemplars.clear();
     this.histograms.clear();
   }
@@ -50,13 +54,13 @@ export class Samples {
     return this.#push[series] === this.push;
   }
 
-  append(series: number, low: number, high: number, timeMs: number, startMs: number, point: number): void {
+  append(series: number, low: number, high: number, time: number, start: number, point: number): void {
     const i = this.count++;
     if (i === this.low.length) this.#grow();
     this.low[i] = low;
     this.high[i] = high;
-    this.timeMs[i] = timeMs;
-    this.startMs[i] = startMs;
+    this.time[i] = time;
+    this.start[i] = start;
     this.point[i] = point;
     this.next[i] = -1;
     if (this.#push[series] !== this.push) this.touch(series);
@@ -97,24 +101,18 @@ export class Samples {
 
   #grow(): void {
     const size = this.low.length * 2;
-    const doubles = (a: Float64Array): Float64Array<ArrayBuffer> => {
-      const b = new Float64Array(size);
-      b.set(a);
-      return b;
-    };
     this.low = grown(this.low, size);
     this.high = grown(this.high, size);
     this.next = grown(this.next, size);
     this.point = grown(this.point, size);
-    this.timeMs = doubles(this.timeMs);
-    this.startMs = doubles(this.startMs);
+    this.time = grown(this.time, size);
+    this.start = grown(this.start, size);
   }
 
   /** The samples of a series, oldest first; of equal times in the order they came. */
   inOrder(series: number): number[] {
     const chain: number[] = [];
     for (let i = this.head[series]!; i >= 0; i = this.next[i]!) chain.push(i);
-    const time = this.timeMs;
-    return chain.sort((a, b) => time[a]! - time[b]! || a - b);
+    return chain.sort((a, b) => this.times[this.time[a]!]! - this.times[this.time[b]!]! || a - b);
   }
 }

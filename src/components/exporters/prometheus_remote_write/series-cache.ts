@@ -55,6 +55,10 @@ interface Base {
   readonly bytes: Buffer;
   readonly starts: Int32Array;
   readonly hash: readonly [number, number];
+  /** The same for all bases with these names. */
+  readonly shape: number;
+  /** By first label: the run that was asked for last, as a view. */
+  readonly runs: ({ readonly end: number; readonly bytes: Uint8Array } | undefined)[];
 }
 
 /** More labels than a position in a plan can tell. */
@@ -81,6 +85,7 @@ export class SeriesCache {
   #contexts: Context[] = [];
   #bases: Base[] = [];
   #baseIds = new Map<BaseLabels, number>();
+  #shapes = new Map<string, number>();
   #arena = new Arena();
   /** Attributes of points, tagged with their metric. */
   #attributes = new ByteTable(this.#arena);
@@ -89,6 +94,13 @@ export class SeriesCache {
   #lastInfo: ResourceInfo | undefined;
 
   #nextAttributes = new Int32Array(FIRST);
+  /** Own labels of a point with these attributes and its metric's name, where they have nothing to do with the resource's. */
+  #attributesOwn = new Int32Array(FIRST);
+  /** By own labels: their hashes, and their plan for the shape that they were last seen with. */
+  #ownHash = new Int32Array(FIRST);
+  #ownHash2 = new Int32Array(FIRST);
+  #ownShape = new Int32Array(FIRST);
+  #ownPlan = new Int32Array(FIRST);
   #lastAttributes = NONE;
 
   #streamSlots = new Slots();
@@ -147,6 +159,7 @@ export class SeriesCache {
     this.#contexts = [];
     this.#bases = [];
     this.#baseIds = new Map();
+    this.#shapes = new Map();
     this.#arena = new Arena();
     this.#attributes = new ByteTable(this.#arena);
     this.#owns = new ByteTable(this.#arena);
@@ -192,12 +205,12 @@ export class SeriesCache {
     this.#baseIds.set(base, id);
     const starts = new Int32Array(base.encoded.length + 1);
     for (const [i, e] of base.encoded.entries()) starts[i + 1] = starts[i]! + e.length;
-    this.#bases.push({
-      names: base.labels.map(([name]) => name),
-      bytes: Buffer.concat(base.encoded),
-      starts,
-      hash: hashOf(base.encoded),
-    });
+    const names = base.labels.map(([name]) => name);
+    const key = JSON.stringify(names);
+    let shape = this.#shapes.get(key);
+    if (shape === undefined) this.#shapes.set(key, (shape = this.#shapes.size));
+    const bytes = Buffer.concat(base.encoded);
+    this.#bases.push({ names, bytes, starts, hash: hashOf(base.encoded), shape, runs: names.map(() => undefined) });
     return id;
   }
 
@@ -208,8 +221,16 @@ export class SeriesCache {
     const before = this.#lastAttributes;
     let attributes = before < 0 ? 0 : this.#nextAttributes[before]!;
     if (before < 0 || !this.#attributes.matches(attributes, metric.id, view, from, to - from)) {
+      const known = this.#attributes.count;
       attributes = this.#attributes.id(metric.id, bytes, view, from, to);
-      if (attributes >= this.#nextAttributes.length) this.#nextAttributes = grown(this.#nextAttributes);
+      if (attributes >= this.#nextAttributes.length) {
+        this.#nextAttributes = grown(this.#nextAttributes);
+        this.#attributesOwn = grown(this.#attributesOwn);
+      }
+      if (attributes === known) {
+        this.#nextAttributes[attributes] = attributes;
+        this.#attributesOwn[attributes] = NONE;
+      }
       if (before >= 0) this.#nextAttributes[before] = attributes;
     }
     this.#lastAttributes = attributes;
@@ -278,6 +299,27 @@ export class SeriesCache {
     return this.#attributes.slab(id).bytes.subarray(at, at + this.#attributes.length(id));
   }
 
+  /**
+   * The series of the metric's own name, when the labels of a point with the same attributes in another resource do
+   * for it; NONE when they must be made. Half of the points of a new pod look like those of the others.
+   */
+  likeOthers(stream: number, base: number, metric: number): number {
+    const own = this.#attributesOwn[this.#streamAttributes[stream]!]!;
+    if (own < 0) return NONE;
+    const { shape, hash } = this.#bases[base]!;
+    if (this.#ownShape[own] !== shape) return NONE;
+    const s = this.#findSeries((this.#ownHash[own]! + hash[0]) | 0, (this.#ownHash2[own]! + hash[1]) | 0);
+    const series = s >= 0 ? s : this.#addSeries(own, base, this.#ownPlan[own]!, metric);
+    this.streamSeries[stream] = series;
+    return series;
+  }
+
+  /** The labels of the stream's series do for others with its attributes, unless the names of resources interfere. */
+  doesForOthers(stream: number, series: number, base: number): void {
+    if (this.#seriesBase[series] === base)
+      this.#attributesOwn[this.#streamAttributes[stream]!] = this.#seriesOwn[series]!;
+  }
+
   /** The series with these labels: `own` in order, none of them in `base`. `metric` counts when it is new. */
   seriesOf(own: readonly Label[], base: BaseLabels, metric: number): number {
     if (base.labels.length > MAX_BASE) {
@@ -286,29 +328,48 @@ export class SeriesCache {
     }
     const encoded = own.map(this.#encode);
     const baseId = this.#baseId(base);
-    const { hash: shared, names, bytes } = this.#bases[baseId]!;
-    const mine = hashOf(encoded);
-    const hash = (mine[0] + shared[0]) | 0;
-    const hash2 = (mine[1] + shared[1]) | 0;
+    const { hash: shared, names, shape } = this.#bases[baseId]!;
+    const [hash, hash2] = hashOf(encoded);
+    const known = this.#findSeries((hash + shared[0]) | 0, (hash2 + shared[1]) | 0);
+    if (known >= 0) return known;
+    const all = Buffer.concat(encoded);
+    const ownId = this.#owns.id(own.length, all, viewOf(all), 0, all.length);
+    if (ownId >= this.#ownHash.length) {
+      this.#ownHash = grown(this.#ownHash);
+      this.#ownHash2 = grown(this.#ownHash2);
+      this.#ownShape = grown(this.#ownShape);
+      this.#ownPlan = grown(this.#ownPlan);
+    }
+    const plan = planOf(own, encoded, names);
+    this.#ownHash[ownId] = hash;
+    this.#ownHash2[ownId] = hash2;
+    this.#ownShape[ownId] = shape;
+    this.#ownPlan[ownId] = this.#arena.add(plan, 0, plan.length);
+    return this.#addSeries(ownId, baseId, this.#ownPlan[ownId]!, metric);
+  }
+
+  #findSeries(hash: number, hash2: number): number {
     const { mask } = this.#seriesSlots;
     for (let i = hash & mask; ; i = (i + 1) & mask) {
       const s = this.#seriesSlots.at(i);
-      if (s < 0) break;
+      if (s < 0) return NONE;
       if (this.#seriesHash[s] === hash && this.#seriesHash2[s] === hash2) return s;
     }
+  }
+
+  #addSeries(own: number, base: number, plan: number, metric: number): number {
+    const { hash, bytes } = this.#bases[base]!;
     const s = this.#series++;
     if (s === this.#seriesBase.length) this.#growSeries();
-    const all = Buffer.concat(encoded);
-    this.#seriesBase[s] = baseId;
-    this.#seriesOwn[s] = this.#owns.id(own.length, all, viewOf(all), 0, all.length);
-    this.#seriesHash[s] = hash;
-    this.#seriesHash2[s] = hash2;
-    this.seriesLength[s] = all.length + bytes.length;
+    this.#seriesBase[s] = base;
+    this.#seriesOwn[s] = own;
+    this.#seriesPlan[s] = plan;
+    this.#seriesHash[s] = this.#ownHash[own]! + hash[0];
+    this.#seriesHash2[s] = this.#ownHash2[own]! + hash[1];
+    this.seriesLength[s] = this.#owns.length(own) + bytes.length;
     this.seriesOwner[s] = NONE;
     this.seriesMetric[s] = metric;
-    const plan = planOf(own, encoded, names);
-    this.#seriesPlan[s] = this.#arena.add(plan, 0, plan.length);
-    this.#seriesSlots.add(s, hash, (n) => this.#seriesHash[n]!);
+    this.#seriesSlots.add(s, this.#seriesHash[s]!, (n) => this.#seriesHash[n]!);
     return s;
   }
 
@@ -328,40 +389,59 @@ export class SeriesCache {
     return this.#seriesHash[series]!;
   }
 
-  /** Writes the encoded labels of a series, in order; there must be room for seriesLength of them. */
-  copyLabels(series: number, out: Buffer, at: number): void {
+  /**
+   * Writes the encoded labels of a series, in order; there must be room for seriesLength of them. `view` is of `out`.
+   * perf: Buffer.copy makes an object for every piece, which is 500 bytes of garbage per series (bench `remote-write`).
+   */
+  copyLabels(series: number, out: Uint8Array, view: DataView, at: number): void {
     const own = this.#seriesOwn[series]!;
-    const ownBytes = this.#owns.slab(own).bytes;
+    const ownView = this.#owns.slab(own).view;
     let ownAt = this.#owns.offset(own);
-    const { bytes, starts } = this.#bases[this.#seriesBase[series]!]!;
+    const base = this.#bases[this.#seriesBase[series]!]!;
     const place = this.#seriesPlan[series]!;
     const plan = this.#arena.slab(place).bytes;
     let p = this.#arena.offset(place);
-    let from = 0;
+    let first = 0;
     let steps = plan[p]! | (plan[p + 1]! << 8);
     p += 2;
     for (; steps > 0; steps--) {
-      const to = starts[plan[p]!]!;
+      const before = plan[p]!;
       const size = plan[p + 1]! | (plan[p + 2]! << 8) | (plan[p + 3]! << 16);
       p += 4;
-      if (to > from) {
-        bytes.copy(out, at, from, to);
-        at += to - from;
-        from = to;
+      if (before > first) {
+        const bytes = runOf(base, first, before);
+        out.set(bytes, at);
+        at += bytes.length;
+        first = before;
       }
-      ownBytes.copy(out, at, ownAt, ownAt + size);
+      copyShort(ownView, ownAt, view, at, size);
       ownAt += size;
       at += size;
     }
-    if (from < bytes.length) bytes.copy(out, at, from, bytes.length);
+    if (first < base.names.length) out.set(runOf(base, first, base.names.length), at);
   }
 
   /** The encoded labels of a series as a copy. */
   labelsOf(series: number): Buffer {
     const out = Buffer.allocUnsafe(this.seriesLength[series]!);
-    this.copyLabels(series, out, 0);
+    this.copyLabels(series, out, viewOf(out), 0);
     return out;
   }
+}
+
+/** The labels of a base from `first` to before `end`. */
+function runOf(base: Base, first: number, end: number): Uint8Array {
+  const known = base.runs[first];
+  if (known !== undefined && known.end === end) return known.bytes;
+  const bytes = base.bytes.subarray(base.starts[first]!, base.starts[end]!);
+  base.runs[first] = { end, bytes };
+  return bytes;
+}
+
+function copyShort(from: DataView, at: number, to: DataView, toAt: number, size: number): void {
+  let i = 0;
+  for (; i + 4 <= size; i += 4) to.setInt32(toAt + i, from.getInt32(at + i, true), true);
+  for (; i < size; i++) to.setUint8(toAt + i, from.getUint8(at + i));
 }
 
 /**

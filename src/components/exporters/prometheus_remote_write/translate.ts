@@ -128,14 +128,15 @@ export class Translator {
   #families = new Set<string>();
   /** Running totals by series. */
   readonly #totals = new Map<number, string>();
-  #lastHigh = -1;
-  #lastLow = -1;
-  #lastMs = 0;
-  // The point that is being read.
-  #timeMs = 0;
+  readonly #wantsStart: boolean;
+  // The point that is being read: its time as words and as index of the samples' times.
   #timeHigh = 0;
   #timeLow = 0;
-  #startMs = 0;
+  #timeIndex = 0;
+  #timePush = -1;
+  /** The resource that has been told of this time. */
+  #timeInfo: ResourceInfo | undefined;
+  #startIndex = 0;
   #attributesFrom = 0;
   #attributesTo = 0;
   #attributes: Uint8Array;
@@ -150,6 +151,7 @@ export class Translator {
     const { protocol, onCollision } = options;
     const { cache, symbols, metric } = this;
     this.#collisions = new CollisionWatch({ protocol, cache, symbols, metric, onCollision });
+    this.#wantsStart = options.protocol === 2 || options.delta !== undefined;
     this.#attributes = new Uint8Array(0);
     this.#attributesView = viewOf(this.#attributes);
   }
@@ -199,6 +201,7 @@ export class Translator {
       info.newestMs = 0;
     }
     info.items = g.items;
+    this.#timeInfo = undefined;
     const context = this.cache.context(info, g.scope, this.#contextLabels);
     const bytes = g.items;
     const view = viewOf(bytes);
@@ -327,16 +330,27 @@ export class Translator {
     this.#described.push({ type: m.type, family: m.name, help: m.help, unit: m.unitWord });
   }
 
+  /** Notes the time of the point that is being read, in two words; all in small integers, which cost nothing. */
   #setTime(context: Context, high: number, low: number): void {
-    if (high !== this.#lastHigh || low !== this.#lastLow) {
-      this.#lastHigh = high;
-      this.#lastLow = low;
-      this.#lastMs = millis(high, low);
+    const { samples } = this;
+    if (high !== this.#timeHigh || low !== this.#timeLow || this.#timePush !== samples.push) {
+      this.#timePush = samples.push;
+      this.#timeHigh = high;
+      this.#timeLow = low;
+      this.#timeIndex = samples.times.push(millis(high >>> 0, low >>> 0)) - 1;
+      this.#timeInfo = undefined;
     }
-    this.#timeHigh = high;
-    this.#timeLow = low;
-    this.#timeMs = this.#lastMs;
-    if (this.#lastMs > context.info.newestMs) context.info.newestMs = this.#lastMs;
+    const { info } = context;
+    if (info === this.#timeInfo) return;
+    this.#timeInfo = info;
+    info.newestMs = Math.max(info.newestMs, samples.times[this.#timeIndex]!);
+  }
+
+  /** Only version 2 and running totals ask for it. */
+  #setStart(high: number, low: number): void {
+    this.#startIndex = 0;
+    if (!this.#wantsStart || (high === 0 && low === 0)) return;
+    this.#startIndex = this.samples.times.push(millis(high >>> 0, low >>> 0)) - 1;
   }
 
   #number(
@@ -368,8 +382,8 @@ export class Translator {
           at += 8;
           break;
         case 0x19:
-          timeLow = view.getUint32(at, true);
-          timeHigh = view.getUint32(at + 4, true);
+          timeLow = view.getInt32(at, true);
+          timeHigh = view.getInt32(at + 4, true);
           at += 8;
           break;
         case 0x21:
@@ -408,7 +422,8 @@ export class Translator {
       low = words[0]!;
       high = words[1]!;
     }
-    this.#startMs = startAt >= 0 ? millis(view.getUint32(startAt + 4, true), view.getUint32(startAt, true)) : 0;
+    if (startAt < 0 || !this.#wantsStart) this.#startIndex = 0;
+    else this.#setStart(view.getInt32(startAt + 4, true), view.getInt32(startAt, true));
     if ((flags & STALE_FLAG) !== 0) {
       low = STALE_LOW;
       high = STALE_HIGH;
@@ -418,7 +433,7 @@ export class Translator {
       words[0] = low;
       words[1] = high;
       total.value += doubles[0]!;
-      this.#startMs = total.startMs;
+      this.#startIndex = this.samples.times.push(total.startMs) - 1;
       doubles[0] = total.value;
       low = words[0]!;
       high = words[1]!;
@@ -433,7 +448,7 @@ export class Translator {
     const { cache, samples } = this;
     if (cache.seriesOwner[series] !== cache.streamIdentity[stream])
       this.#collisions.look(series, stream, samples.isTouched(series));
-    samples.append(series, low, high, this.#timeMs, this.#startMs, this.#point);
+    samples.append(series, low, high, this.#timeIndex, this.#startIndex, this.#point);
   }
 
   #appendNumber(stream: number, series: number, value: number, stale: boolean): void {
@@ -458,7 +473,8 @@ export class Translator {
             );
       this.#totals.set(series, key);
     }
-    return this.#o.delta!.at(key, this.#timeHigh, this.#timeLow, this.#startMs);
+    const start = this.samples.times[this.#startIndex]!;
+    return this.#o.delta!.at(key, this.#timeHigh >>> 0, this.#timeLow >>> 0, start);
   }
 
   #setAttributes(b: Uint8Array, view: DataView, from: number, to: number): void {
@@ -514,9 +530,15 @@ export class Translator {
 
   /** The series of the metric's own name, negative when it cannot be told. */
   #seriesOf(stream: number, context: Context, metric: MetricInfo): number {
+    const { cache } = this;
+    const same = cache.likeOthers(stream, context.base, metric.id);
+    if (same >= 0) return same;
     const labels = this.#labels(stream, context);
-    if (labels) this.cache.streamSeries[stream] = this.#series(labels, metric.name, metric.id);
-    return this.cache.streamSeries[stream]!;
+    if (!labels) return BAD;
+    const series = this.#series(labels, metric.name, metric.id);
+    cache.streamSeries[stream] = series;
+    cache.doesForOthers(stream, series, context.base);
+    return series;
   }
 
   #other(
@@ -533,17 +555,17 @@ export class Translator {
     let attributesFrom = end;
     let attributesTo = end;
     let scattered = false;
-    this.#startMs = 0;
+    this.#startIndex = 0;
     at = from;
     while (at < end) {
       const tagAt = at;
       const tag = varint(b, end);
       if (tag === 0x19) {
-        timeLow = view.getUint32(at, true);
-        timeHigh = view.getUint32(at + 4, true);
+        timeLow = view.getInt32(at, true);
+        timeHigh = view.getInt32(at + 4, true);
         at += 8;
       } else if (tag === 0x11) {
-        this.#startMs = millis(view.getUint32(at + 4, true), view.getUint32(at, true));
+        this.#setStart(view.getInt32(at + 4, true), view.getInt32(at, true));
         at += 8;
       } else if (tag === attributeTag) {
         if (attributesFrom === end) attributesFrom = tagAt;
@@ -654,12 +676,18 @@ export class Translator {
       if (typeof total === 'string') return total;
       const key = bounds.join();
       if (total.bounds !== key || total.counts.length !== counts.length)
-        Object.assign(total, { bounds: key, counts: counts.map(() => 0), value: 0, count: 0, startMs: this.#startMs });
+        Object.assign(total, {
+          bounds: key,
+          counts: counts.map(() => 0),
+          value: 0,
+          count: 0,
+          startMs: this.samples.times[this.#startIndex]!,
+        });
       for (const [i, n] of counts.entries()) counts[i] = total.counts[i]! += n;
       total.value += sum ?? 0;
       count = total.count += count;
       if (sum !== undefined) sum = total.value;
-      this.#startMs = total.startMs;
+      this.#startIndex = this.samples.times.push(total.startMs) - 1;
     }
     if (sum !== undefined) this.#appendNumber(stream, spread.sum, sum, stale);
     this.#appendNumber(stream, spread.count, count, stale);
@@ -687,7 +715,8 @@ export class Translator {
     }
     if (info.targetInfo < 0) return;
     doubles[0] = 1;
-    this.samples.append(info.targetInfo, words[0]!, words[1]!, info.newestMs, 0, NO_POINT);
+    const time = this.samples.times.push(info.newestMs) - 1;
+    this.samples.append(info.targetInfo, words[0]!, words[1]!, time, 0, NO_POINT);
   }
 }
 
