@@ -1,8 +1,8 @@
 /**
- * GET requests to the kubelet and the API server: kept connections, credentials and certificates as they are at that
+ * Requests to the kubelet and the API server: kept connections, credentials and certificates as they are at that
  * moment, bounded answers, and errors that say what to change.
  */
-import http, { type Agent, type ClientRequest, type IncomingMessage } from 'node:http';
+import http, { type Agent, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import type { SecureContext } from 'node:tls';
 import { messageOf } from '../core/errors.ts';
 import { describeHttpError } from '../core/http-client-error.ts';
@@ -15,16 +15,20 @@ const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 /** Of the text of a refusal, as far as it is read and told. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
 const MAX_TOLD_CHARS = 1024;
+const MAX_RETRY_AFTER_S = 300;
 
 /** The server answered with another status than 200. */
 export class StatusError extends Error {
   readonly status: number;
   readonly body: string;
-  constructor(message: string, status: number, body: string) {
+  /** How long the server asked to wait. */
+  readonly retryAfterMs: number | undefined;
+  constructor(message: string, status: number, body: string, retryAfterMs?: number) {
     super(message);
     this.name = 'StatusError';
     this.status = status;
     this.body = body;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -36,11 +40,24 @@ export interface GetOptions {
   readonly accept?: string;
 }
 
+/** A request that changes something. */
+export interface WriteOptions extends GetOptions {
+  readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly body: unknown;
+  readonly contentType?: string;
+}
+
+interface SendOptions extends GetOptions {
+  readonly method?: string;
+  readonly content?: Buffer;
+  readonly contentType?: string;
+}
+
 export interface KubernetesClientOptions {
   /** As messages name the server: `kubelet`, `API server`. */
   readonly name: string;
   /** What to add to the message of a refusal. */
-  readonly explain?: (status: number, body: string, path: string) => string | undefined;
+  readonly explain?: (status: number, body: string, path: string, method: string) => string | undefined;
 }
 
 interface Connections {
@@ -93,28 +110,33 @@ export class KubernetesClient {
   }
 
   /** The whole body of an answer with status 200. */
-  async get(path: string, options: GetOptions = {}): Promise<Buffer> {
+  get(path: string, options: GetOptions = {}): Promise<Buffer> {
+    return this.#read(path, options);
+  }
+
+  async #read(path: string, options: SendOptions): Promise<Buffer> {
     const url = this.#url(path);
     const deadline = new Deadline(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, options.signal);
     try {
       const answer = await this.#send(url, path, options, deadline.signal);
       return await readBody(answer, url, options.maxBytes ?? DEFAULT_MAX_BYTES, deadline.signal);
     } catch (e) {
-      throw this.#described(e, url, deadline.signal);
+      throw this.#described(e, url, deadline.signal, options.method);
     } finally {
       deadline.end();
     }
   }
 
   async getJson(path: string, options: GetOptions = {}): Promise<unknown> {
-    return this.parse(path, await this.get(path, options));
+    return this.parse(path, await this.get(path, options), (body) => JSON.parse(body.toString()) as unknown);
   }
 
-  /** `parse` is JSON.parse unless numbers need more care. */
-  parse<T = unknown>(path: string, body: Buffer, parse: (text: string) => T = JSON.parse): T {
+  /** `parse` may throw a SyntaxError. */
+  parse<T = unknown>(path: string, body: Buffer, parse: (body: Buffer) => T): T {
     try {
-      return parse(body.toString());
+      return parse(body);
     } catch (e) {
+      if (!(e instanceof SyntaxError)) throw e;
       const reason = body.length === 0 ? 'it is empty' : `${body.length} bytes, ${messageOf(e).slice(0, 200)}`;
       throw new Error(`${this.#options.name} request GET ${this.#url(path).href}: the answer is not JSON: ${reason}`, {
         cause: e,
@@ -144,21 +166,30 @@ export class KubernetesClient {
     this.#connections = undefined;
   }
 
+  /** Closes what is kept and unused; requests that run go on. */
+  closeIdle(): void {
+    if (this.#connections) retire(this.#connections.agent);
+    this.#connections = undefined;
+  }
+
   #url(path: string): URL {
     return new URL(this.#access.url + path);
   }
 
-  #described(error: unknown, url: URL, signal: AbortSignal): unknown {
+  #described(error: unknown, url: URL, signal: AbortSignal, method = 'GET'): unknown {
     if (error instanceof StatusError || error instanceof AnswerError || !(error instanceof Error)) return error;
     const reason = describeHttpError(error, url, signal);
-    return new Error(`Get ${JSON.stringify(url.href)}: ${reason}${hintFor(reason)}`, { cause: error });
+    const verb = method[0] + method.slice(1).toLowerCase();
+    return new Error(`${verb} ${JSON.stringify(url.href)}: ${reason}${hintFor(reason)}`, { cause: error });
   }
 
   /** Sends until there is an answer: a kept connection may have been closed, and the CA may be one of the system's. */
-  async #send(url: URL, path: string, options: GetOptions, signal: AbortSignal): Promise<IncomingMessage> {
+  async #send(url: URL, path: string, options: SendOptions, signal: AbortSignal): Promise<IncomingMessage> {
+    const { method = 'GET', content } = options;
     const headers = {
       accept: options.accept ?? 'application/json',
       'user-agent': 'sluice',
+      ...(content ? { 'content-type': options.contentType, 'content-length': content.length } : {}),
       ...(await this.#access.headers()),
     };
     for (let withSystemCas = this.#connections?.withSystemCas ?? false, isRepeated = false; ; ) {
@@ -168,11 +199,12 @@ export class KubernetesClient {
           await this.#agent(url, withSystemCas),
           this.#access,
           url,
-          headers,
+          { method, headers, content },
           signal,
           progress,
         );
-        if (answer.statusCode !== 200) throw await this.#refusal(answer, url, path, signal);
+        const isDone = answer.statusCode === 200 || (answer.statusCode === 201 && method !== 'GET');
+        if (!isDone) throw await this.#refusal(answer, url, path, method, signal);
         this.#advice = undefined;
         return answer;
       } catch (e) {
@@ -229,21 +261,34 @@ export class KubernetesClient {
     return agent;
   }
 
-  async #refusal(answer: IncomingMessage, url: URL, path: string, signal: AbortSignal): Promise<StatusError> {
+  async #refusal(
+    answer: IncomingMessage,
+    url: URL,
+    path: string,
+    method: string,
+    signal: AbortSignal,
+  ): Promise<StatusError> {
     const status = answer.statusCode ?? 0;
     const body = await readBody(answer, url, MAX_REFUSAL_BYTES, signal, true)
       .then((b) => b.toString())
       .catch(() => '');
     const told = statusMessage(body) ?? body.trim();
     const text = told.length > MAX_TOLD_CHARS ? `${told.slice(0, MAX_TOLD_CHARS)}…` : told;
-    const hint = this.#options.explain?.(status, told, path);
+    const hint = this.#options.explain?.(status, told, path, method);
     return new StatusError(
-      `${this.#options.name} request GET ${url.href} failed - "${status} ${http.STATUS_CODES[status] ?? ''}", ` +
+      `${this.#options.name} request ${method} ${url.href} failed - "${status} ${http.STATUS_CODES[status] ?? ''}", ` +
         `response: ${JSON.stringify(text)}${hint ? `. ${hint}` : ''}`,
       status,
       body,
+      retryAfterOf(answer.headers['retry-after']),
     );
   }
+}
+
+/** Seconds; the other form, a date, is not used by Kubernetes. */
+function retryAfterOf(header: string | undefined): number | undefined {
+  const seconds = Number(header?.trim() || Number.NaN);
+  return seconds >= 0 ? Math.min(seconds, MAX_RETRY_AFTER_S) * 1000 : undefined;
 }
 
 /** Its message is complete. */
@@ -288,10 +333,11 @@ function exchange(
   agent: Agent,
   access: Access,
   url: URL,
-  headers: Readonly<Record<string, string>>,
+  sent: { readonly method: string; readonly headers: OutgoingHttpHeaders; readonly content: Buffer | undefined },
   signal: AbortSignal,
   progress: { request?: ClientRequest },
 ): Promise<IncomingMessage> {
+  const { method, headers, content } = sent;
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(new Error(String(signal.reason)));
@@ -301,11 +347,12 @@ function exchange(
     const request = isSecure
       ? process.getBuiltinModule('node:https').request(url, {
           agent,
+          method,
           headers,
           rejectUnauthorized: access.isVerified,
           ...identityOptions(access.serverName),
         })
-      : http.request(url, { agent, headers });
+      : http.request(url, { agent, method, headers });
     progress.request = request;
     const abort = () => request.destroy(new Error(String(signal.reason)));
     signal.addEventListener('abort', abort, { once: true });
@@ -317,7 +364,7 @@ function exchange(
       signal.removeEventListener('abort', abort);
       resolve(answer);
     });
-    request.end();
+    request.end(content);
   });
 }
 
