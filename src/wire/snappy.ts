@@ -153,7 +153,12 @@ export function snappyEncode(
       at = putLiteral(src, literal, i, out, at);
       const offset = i - candidate;
       let to = i + 4;
-      while (to + 4 <= end && view.getInt32(to - offset, true) === view.getInt32(to, true)) to += 4;
+      while (
+        to + 8 <= end &&
+        view.getInt32(to - offset, true) === view.getInt32(to, true) &&
+        view.getInt32(to - offset + 4, true) === view.getInt32(to + 4, true)
+      )
+        to += 8;
       while (to < end && src[to - offset] === src[to]) to++;
       at = putCopy(out, at, offset, to - i);
       i = to;

@@ -68,6 +68,27 @@ export class MetricTable {
       this.#last = guess;
       return guess.info;
     }
+    const known = this.#known(b, view, flags, nameFrom, nameTo, unitFrom, unitTo, helpFrom, helpTo);
+    if (before) before.next = known;
+    this.#last = known;
+    return known.info;
+  }
+
+  // Apart from `find`, whose variables a closure would move to the heap at every call.
+  #known(
+    b: Uint8Array,
+    view: DataView,
+    flags: number,
+    nameFrom: number,
+    nameTo: number,
+    unitFrom: number,
+    unitTo: number,
+    helpFrom: number,
+    helpTo: number,
+  ): Known {
+    const nameLength = nameTo - nameFrom;
+    const unitLength = unitTo - unitFrom;
+    const helpLength = helpTo - helpFrom;
     let hash = hashBytes(view, nameFrom, nameTo, flags);
     if (unitLength > 0) hash = hashBytes(view, unitFrom, unitTo, hash);
     if (helpLength > 0) hash = hashBytes(view, helpFrom, helpTo, hash);
@@ -75,11 +96,7 @@ export class MetricTable {
     const known = bucket?.find((k) =>
       isSame(k, flags, view, nameFrom, nameLength, unitFrom, unitLength, helpFrom, helpLength),
     );
-    if (known) {
-      if (before) before.next = known;
-      this.#last = known;
-      return known.info;
-    }
+    if (known) return known;
     const text = (from: number, to: number) => decodeUtf8(b.subarray(from, to));
     const info = this.#make({
       id: this.#infos.length,
@@ -106,9 +123,7 @@ export class MetricTable {
     };
     if (bucket) bucket.push(made);
     else this.#byHash.set(hash, [made]);
-    if (before) before.next = made;
-    this.#last = made;
-    return info;
+    return made;
   }
 }
 

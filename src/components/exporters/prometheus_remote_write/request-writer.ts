@@ -66,9 +66,9 @@ export class RequestWriter {
     if (series.length === 0) return;
     this.#timeIndex = -1;
     this.#begin();
-    for (const s of series) {
-      if (this.#o.protocol === 1) this.#write1(samples, s, emit);
-      else this.#write2(samples, s, emit);
+    for (let i = 0; i < series.length; i++) {
+      if (this.#o.protocol === 1) this.#write1(samples, series[i]!, emit);
+      else this.#write2(samples, series[i]!, emit);
     }
     this.#flush(emit);
     this.#release();
