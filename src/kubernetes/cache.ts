@@ -37,6 +37,7 @@ import type { CacheCounters } from './cache-telemetry.ts';
 import { type KubernetesClient, StatusError } from './client.ts';
 import { GoneError, list } from './list.ts';
 import { type KubernetesObject, metadataOf, type ResourceType, type Selection, StringPool } from './object.ts';
+import { Trouble } from './trouble.ts';
 import { NoInitialEventsError, type WatchEvent, watch } from './watch.ts';
 
 /** What every kept object has. `version` is compactVersion(metadata.resourceVersion). */
@@ -90,13 +91,13 @@ export class ObjectCache<T extends Kept> {
   #stopping: AbortController | undefined;
   #synced = Promise.withResolvers<void>();
   #isSynced = false;
-  /** Why the server does not answer as it should, undefined while it does. */
-  #failure: string | undefined;
+  readonly #trouble: Trouble;
 
   constructor(kind: Kind<T>, selection: Selection, options: CacheOptions) {
     this.kind = kind;
     this.selection = selection;
     this.#options = options;
+    this.#trouble = new Trouble(options.log, 'Kubernetes objects cannot be read, trying on');
   }
 
   get size(): number {
@@ -112,8 +113,9 @@ export class ObjectCache<T extends Kept> {
     return this.#isSynced;
   }
 
+  /** Why the server does not answer as it should, undefined while it does. */
   get failure(): string | undefined {
-    return this.#failure;
+    return this.#trouble.current;
   }
 
   get(uid: string): T | undefined {
@@ -157,7 +159,7 @@ export class ObjectCache<T extends Kept> {
     this.#objects = new Map();
     this.#pool.clear();
     this.#version = undefined;
-    this.#failure = undefined;
+    this.#trouble.over();
     this.#isSynced = false;
     this.#synced = Promise.withResolvers();
   }
@@ -201,7 +203,8 @@ export class ObjectCache<T extends Kept> {
         }
       } else if (error) {
         counters.restarted('error');
-        this.#complain(error);
+        // A connection that was cut is taken up again.
+        this.#trouble.tell(error, this.#isSynced && !(error instanceof StatusError));
         if (!(error instanceof StatusError) && ++broken >= MAX_BROKEN && this.#version === versionBefore) {
           broken = 0;
           if (isUnreadable(error)) this.#version = undefined;
@@ -231,7 +234,7 @@ export class ObjectCache<T extends Kept> {
     if (signal.aborted) return;
     this.#options.counters.listed();
     this.#replace(found, resourceVersion);
-    this.#worksAgain();
+    this.#trouble.over();
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
@@ -247,7 +250,7 @@ export class ObjectCache<T extends Kept> {
         found = undefined;
         this.#options.counters.listed();
         this.#replace(all, version);
-        this.#worksAgain();
+        this.#trouble.over();
         return;
       }
       if (event.type !== 'BOOKMARK') this.#apply(event);
@@ -263,7 +266,7 @@ export class ObjectCache<T extends Kept> {
         withInitialEvents: found !== undefined,
         onBytes: this.#options.counters.read,
         onOpen: () => {
-          if (!found) this.#worksAgain();
+          if (!found) this.#trouble.over();
         },
       },
       (event) => {
@@ -336,24 +339,7 @@ export class ObjectCache<T extends Kept> {
       this.#options.log.error('a listener of Kubernetes objects failed', { error: messageOf(e) });
     }
   }
-
-  #complain(error: unknown): void {
-    const text = withoutQuery(messageOf(error));
-    // A connection that was cut is taken up again; the same trouble is told once.
-    if (text === this.#failure) return;
-    const isHarmless = !(error instanceof StatusError) && this.#failure === undefined && this.#isSynced;
-    this.#failure = text;
-    if (isHarmless) this.#options.log.debug('a watch of Kubernetes objects is taken up again', { error: text });
-    else this.#options.log.error('Kubernetes objects cannot be read, trying on', { error: text });
-  }
-
-  #worksAgain(): void {
-    this.#failure = undefined;
-  }
 }
-
-/** Versions and lifetimes in URLs make texts of the same trouble differ. */
-const withoutQuery = (text: string): string => text.replace(/\?[^\s"]*/g, '');
 
 const isUnreadable = (error: unknown): boolean =>
   error instanceof Error && /is not JSON|of unknown form|is longer than/.test(error.message);

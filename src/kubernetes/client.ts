@@ -131,6 +131,14 @@ export class KubernetesClient {
     return this.parse(path, await this.get(path, options), (body) => JSON.parse(body.toString()) as unknown);
   }
 
+  /** Sends an object and gives the one that is the answer. */
+  async write(path: string, options: WriteOptions): Promise<unknown> {
+    const { method, body, contentType = 'application/json' } = options;
+    const content = Buffer.from(JSON.stringify(body));
+    const answer = await this.#read(path, { ...options, method, content, contentType });
+    return this.parse(path, answer, (bytes) => JSON.parse(bytes.toString()) as unknown);
+  }
+
   /** `parse` may throw a SyntaxError. */
   parse<T = unknown>(path: string, body: Buffer, parse: (body: Buffer) => T): T {
     try {

@@ -38,6 +38,8 @@ export interface WatchOptions {
   readonly onBytes?: (count: number) => void;
   /** The server has accepted. */
   readonly onOpen?: () => void;
+  /** All events that have arrived were handled; the next bytes are read when it resolves. */
+  readonly afterChunk?: () => Promise<void>;
 }
 
 /** The server does not do initial events. */
@@ -96,6 +98,7 @@ export async function watch(
         if (busy) await busy;
         if (signal.aborted) return;
       }
+      await options.afterChunk?.();
       startTimer();
     }
     if (lines.rest > 0) throw new Error('the stream ended inside of an event');
