@@ -29,6 +29,7 @@ export const registry: readonly RegistryEntry[] = [
   entry('processor', 'attributes', [], () => import('./processors/attributes/index.ts')),
   entry('processor', 'batch', [], () => import('./processors/batch/index.ts')),
   entry('processor', 'filter', [], () => import('./processors/filter/index.ts')),
+  entry('processor', 'k8s_attributes', ['k8sattributes'], () => import('./processors/k8s_attributes/index.ts')),
   entry('processor', 'memory_limiter', [], () => import('./processors/memory_limiter/index.ts')),
   entry('processor', 'redaction', [], () => import('./processors/redaction/index.ts')),
   entry('processor', 'resource', [], () => import('./processors/resource/index.ts')),

@@ -70,6 +70,8 @@ export interface Batch {
   readonly patient: boolean;
   /** Client metadata of a push receiver with include_metadata: lower-case keys. */
   readonly metadata?: ReadonlyMap<string, readonly string[]>;
+  /** Address (without port) that a push receiver got it from; gone where batches of several senders are put together. */
+  readonly peer?: string;
 }
 
 /** Takes batches. Resolves when the next stage has accepted the batch; then that stage owes the settling of all parts. */
@@ -77,7 +79,12 @@ export interface Consumer {
   consume(batch: Batch): Promise<void>;
 }
 
-export function makeBatch(signal: Signal, groups: readonly Group[], metadata?: Batch['metadata']): Batch {
+export function makeBatch(
+  signal: Signal,
+  groups: readonly Group[],
+  metadata?: Batch['metadata'],
+  peer?: string,
+): Batch {
   let count = 0;
   let sizeBytes = 0;
   let patient = false;
@@ -86,6 +93,10 @@ export function makeBatch(signal: Signal, groups: readonly Group[], metadata?: B
     sizeBytes += g.items.length;
     for (const p of g.parts) if (p.ack.patient) patient = true;
   }
+  if (peer)
+    return metadata
+      ? { signal, groups, count, sizeBytes, patient, metadata, peer }
+      : { signal, groups, count, sizeBytes, patient, peer };
   return metadata
     ? { signal, groups, count, sizeBytes, patient, metadata }
     : { signal, groups, count, sizeBytes, patient };

@@ -39,7 +39,7 @@ import { serverTls } from './tls.ts';
 export type Metadata = ReadonlyMap<string, readonly string[]>;
 
 /** Takes a message and its metadata, gives the response message. A GrpcError is answered as it is, others as INTERNAL. */
-export type UnaryHandler = (message: Buffer, metadata: Metadata) => Promise<Uint8Array>;
+export type UnaryHandler = (message: Buffer, metadata: Metadata, peer?: string) => Promise<Uint8Array>;
 
 export interface GrpcServer {
   /** Where it really listens: `127.0.0.1:4317`. */
@@ -146,7 +146,7 @@ async function serve(
     // The sender went away, so there is nobody to answer, and the message may be cut off.
     if (!frame) return;
     const message = await messageOfFrame(frame, String(headers['grpc-encoding'] ?? ''), maxMessageBytes(config));
-    answer(stream, await handler(message, metadata));
+    answer(stream, await handler(message, metadata, stream.session?.socket.remoteAddress));
   } catch (e) {
     fail(stream, e instanceof GrpcError ? e : new GrpcError(INTERNAL, messageOf(e)));
   } finally {

@@ -42,8 +42,8 @@ export const gates: readonly Gate[] = [
   gate('logs.jsonParserArray', 'beta', 'Allows the operator json_array_parser'),
   gate('parser.uri.ecscompliant', 'alpha', 'uri_parser writes url.* keys'),
   gate('pkg.exporterhelper.queueBatchEnabled', 'alpha', 'sending_queue.batch is on unless configured'),
-  gate('processor.k8sattributes.DontEmitV0K8sConventions', 'beta', 'No names of the old conventions'),
-  gate('processor.k8sattributes.EmitV1K8sConventions', 'beta', 'Names of the new conventions'),
+  gate('processor.k8sattributes.DontEmitV0K8sConventions', 'alpha', 'No names of the old conventions'),
+  gate('processor.k8sattributes.EmitV1K8sConventions', 'alpha', 'Names of the new conventions'),
   gate('processor.k8sattributes.EnableKubeletPodSource', 'alpha', 'Allows kubelet as source of pods'),
   gate(
     'processor.k8sattributes.ShareProcessorBetweenPipelines',

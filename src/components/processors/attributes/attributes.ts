@@ -55,7 +55,7 @@ export function makeAttributesProcessor(config: AttributesConfig, { id, signal, 
   return {
     async consume(batch) {
       const groups = batch.groups.map((g) => change(g, batch));
-      await next.consume(makeBatch(batch.signal, groups, batch.metadata));
+      await next.consume(makeBatch(batch.signal, groups, batch.metadata, batch.peer));
     },
   };
 }

@@ -51,7 +51,7 @@ export function makeRedaction(config: RedactionConfig, ctx: ProcessorContext): P
         }
         counter.add(n);
       }
-      return next.consume(isShadow ? batch : makeBatch(signal, groups, batch.metadata));
+      return next.consume(isShadow ? batch : makeBatch(signal, groups, batch.metadata, batch.peer));
     },
   };
 }

@@ -39,7 +39,7 @@ export function makeResourceProcessor(config: ResourceConfig, { next }: Processo
         const resource = mapped(g.resource, batch);
         return resource === g.resource ? g : { ...g, resource };
       });
-      await next.consume(makeBatch(batch.signal, groups, batch.metadata));
+      await next.consume(makeBatch(batch.signal, groups, batch.metadata, batch.peer));
     },
   };
 }

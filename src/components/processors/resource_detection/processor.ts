@@ -40,7 +40,7 @@ export function makeResourceDetection(
       }
       if (attributes.size === 0) return next.consume(batch);
       const groups = batch.groups.map((g) => ({ ...g, resource: enriched(g.resource) }));
-      return next.consume(makeBatch(batch.signal, groups, batch.metadata));
+      return next.consume(makeBatch(batch.signal, groups, batch.metadata, batch.peer));
     },
   };
 }

@@ -161,7 +161,7 @@ export function makeTransform(config: TransformConfig, ctx: ProcessorContext): P
     async consume(batch: Batch) {
       let { groups } = batch;
       for (const pass of passes) groups = apply(pass, groups);
-      await next.consume(passes.length === 0 ? batch : makeBatch(batch.signal, groups, batch.metadata));
+      await next.consume(passes.length === 0 ? batch : makeBatch(batch.signal, groups, batch.metadata, batch.peer));
     },
   };
 }

@@ -14,6 +14,7 @@ export function batchFromRequest(
   request: Uint8Array,
   metadata: Batch['metadata'],
   free?: () => void,
+  peer?: string,
 ): Batch {
   const decoded = decodeRequest(signal, request);
   const ack = free && signal !== 'metrics' ? memoryAck(decoded, free) : undefined;
@@ -27,8 +28,12 @@ export function batchFromRequest(
       parts: ack ? [{ ack, records: g.count, bytes: 0 }] : NO_PARTS,
     }),
   );
-  return makeBatch(signal, groups, metadata);
+  return makeBatch(signal, groups, metadata, peer && plainAddress(peer));
 }
+
+/** IPv4 as such, also when the socket is one for both versions. */
+const plainAddress = (address: string): string =>
+  address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 
 function memoryAck(groups: readonly { readonly count: number }[], free: () => void): Ack {
   let left = groups.reduce((n, g) => n + g.count, 0);

@@ -52,9 +52,9 @@ export class OtlpGrpcReceiver implements Receiver {
   #handler(signal: Signal): UnaryHandler {
     const next = this.#ctx.outputs[signal]!;
     const counters = receiverCounters(this.#ctx.telemetry, this.#ctx.id, 'grpc', signal);
-    return async (message, metadata) => {
+    return async (message, metadata, peer) => {
       const batch = decoded(() =>
-        batchFromRequest(signal, message, this.#config.include_metadata ? metadata : undefined),
+        batchFromRequest(signal, message, this.#config.include_metadata ? metadata : undefined, undefined, peer),
       );
       if (batch.count === 0) return EMPTY_PROTO;
       try {

@@ -141,7 +141,13 @@ export class OtlpHttpReceiver implements Receiver {
       const body = await decompress(encoding, packed, maxBytes);
       const request = type === 'application/json' ? requestFromJson(signal, body) : body;
       const metadata = this.#config.include_metadata ? headerMap(req) : undefined;
-      const batch = batchFromRequest(signal, request, metadata, lease && (() => lease?.release()));
+      const batch = batchFromRequest(
+        signal,
+        request,
+        metadata,
+        lease && (() => lease?.release()),
+        req.socket.remoteAddress,
+      );
       if (batch.count === 0) lease?.release();
       return batch;
     } catch (e) {

@@ -1,0 +1,251 @@
+/**
+ * What one configuration of the processor knows of the cluster, shared by the pipelines that use it. It asks for no more
+ * kinds of objects than its rules need.
+ */
+import type { Clock } from '../../../core/clock.ts';
+import { type Environment, environment } from '../../../core/environment.ts';
+import { ConfigError } from '../../../core/errors.ts';
+import type { ApiServer } from '../../../kubernetes/api-server.ts';
+import type { Kept, Kind, ObjectCache, Subscription } from '../../../kubernetes/cache.ts';
+import { resourceName, type Selection } from '../../../kubernetes/object.ts';
+import { type K8sAttributesConfig, OWNER_KINDS, type OwnerKind } from './config.ts';
+import { NO_SURROUNDINGS, podAttributes, type Surroundings } from './enrich.ts';
+import { type ObjectFacts, objectKind, type PodFacts, podKind } from './facts.ts';
+import { keysOf } from './identify.ts';
+import { PodIndex } from './pod-index.ts';
+import type { Rules } from './rules.ts';
+
+const SWEEP_MS = 30_000;
+
+/** The selectors of the API server that the filters mean. */
+export function podSelection(filter: K8sAttributesConfig['filter'], env: Environment): Selection {
+  const labels = filter.labels.map(({ key, op, value }) =>
+    op === 'exists' ? key : op === 'does-not-exist' ? `!${key}` : `${key}${op === 'equals' ? '=' : '!='}${value}`,
+  );
+  const escaped = (text: string): string => text.replace(/[\\,=]/g, (c) => `\\${c}`);
+  const fields = filter.fields.map(
+    ({ key, op, value }) => `${escaped(key)}${op === 'equals' ? '=' : '!='}${escaped(value)}`,
+  );
+  const node = nodeOf(filter, env);
+  if (node !== '') fields.push(`spec.nodeName=${escaped(node)}`);
+  return { namespace: filter.namespace, labelSelector: labels.join(','), fieldSelector: fields.join(',') };
+}
+
+function nodeOf(filter: K8sAttributesConfig['filter'], env: Environment): string {
+  if (filter.node_from_env_var === '') return filter.node;
+  const node = env[filter.node_from_env_var];
+  if (!node)
+    throw new ConfigError([
+      {
+        path: ['filter', 'node_from_env_var'],
+        message: `environment variable ${filter.node_from_env_var} is not set; in a pod it comes from fieldRef spec.nodeName`,
+      },
+    ]);
+  return node;
+}
+
+/** Kinds of owners whose objects the rules need. */
+export function watchedOwners(rules: Rules): readonly OwnerKind[] {
+  const needed: Record<OwnerKind, boolean> = {
+    deployment: rules.hasOrigin('deployment'),
+    replicaset: rules.has('k8s.deployment.uid') || rules.hasOrigin('deployment') || rules.hasOrigin('replicaset'),
+    statefulset: rules.hasOrigin('statefulset'),
+    daemonset: rules.hasOrigin('daemonset'),
+    job: rules.has('k8s.cronjob.uid') || rules.hasOrigin('job') || rules.hasOrigin('cronjob'),
+    cronjob: rules.hasOrigin('cronjob'),
+  };
+  return OWNER_KINDS.filter((kind) => needed[kind]);
+}
+
+export interface ClusterOptions {
+  /** Of the component, to tell its kinds apart from others'. */
+  readonly id: string;
+  readonly config: K8sAttributesConfig;
+  readonly rules: Rules;
+  readonly api: ApiServer;
+  readonly clock: Clock;
+  readonly env?: Environment;
+}
+
+interface Watched {
+  readonly cache: ObjectCache<Kept>;
+  readonly subscribe: () => Subscription;
+}
+
+export class Cluster implements Surroundings {
+  readonly pods: PodIndex;
+  /** Moves whenever something besides pods changes that attributes are made of. */
+  revision = 0;
+  clusterUid = '';
+  readonly #watched: Watched[] = [];
+  readonly #podListeners = new Set<(pod: PodFacts) => void>();
+  readonly #namespaces = new Map<string, ObjectFacts>();
+  readonly #nodes = new Map<string, ObjectFacts>();
+  readonly #owners = new Map<OwnerKind, Map<string, ObjectFacts>>();
+  #subscriptions: Subscription[] = [];
+  #users = 0;
+  #sweeping: NodeJS.Timeout | undefined;
+
+  constructor({ id, config, rules, api, clock, env = environment() }: ClusterOptions) {
+    const associations = config.pod_association;
+    const attribute = (pod: PodFacts, name: string): string =>
+      podAttributes(pod, rules, NO_SURROUNDINGS).get(name) ?? '';
+    this.pods = new PodIndex({
+      keysOf: (pod) => keysOf(associations, pod, attribute),
+      graceMs: config.pod_delete_grace_period,
+      nowMs: () => clock.monotonicMs(),
+    });
+    const selection = podSelection(config.filter, env);
+    const node = nodeOf(config.filter, env);
+    const { namespace } = config.filter;
+    const needsContainerIds = associations.some((a) => a.sources.some((s) => s.name === 'container.id'));
+    // Before the pods, so that those find their surroundings.
+    const byName = (
+      objects: Map<string, ObjectFacts>,
+      kind: Kind<ObjectFacts>,
+      of: Selection,
+      change = () => {},
+    ): void =>
+      this.#watch(api, kind, of, {
+        set: (o) => void objects.set(o.name, o),
+        remove: (o) => void (objects.get(o.name)?.uid === o.uid && objects.delete(o.name)),
+        change,
+      });
+    const clusterUid = (): void => {
+      if (rules.has('k8s.cluster.uid')) this.clusterUid = this.#namespaces.get('kube-system')?.uid ?? '';
+    };
+    if (rules.hasOrigin('namespace'))
+      byName(this.#namespaces, objectKind(`${id}/namespaces`, 'namespace', rules), {}, clusterUid);
+    else if (rules.has('k8s.cluster.uid'))
+      byName(
+        this.#namespaces,
+        objectKind(`${id}/namespaces`, 'namespace', rules),
+        { fieldSelector: 'metadata.name=kube-system' },
+        clusterUid,
+      );
+    if (rules.hasOrigin('node') || rules.has('k8s.node.uid'))
+      byName(this.#nodes, objectKind(`${id}/nodes`, 'node', rules), {
+        fieldSelector: node === '' ? '' : `metadata.name=${node}`,
+      });
+    for (const kind of watchedOwners(rules)) {
+      const objects = new Map<string, ObjectFacts>();
+      this.#owners.set(kind, objects);
+      this.#watch(
+        api,
+        objectKind(`${id}/${kind}`, kind, rules),
+        { namespace },
+        {
+          set: (o) => void objects.set(o.uid, o),
+          remove: (o) => void objects.delete(o.uid),
+          change: () => {},
+        },
+      );
+    }
+    const pods = api.cache(
+      podKind({ id: `${id}/pods`, rules, excluded: config.exclude.pods.map((p) => p.name), needsContainerIds }),
+      selection,
+    );
+    this.#watched.push({
+      cache: pods as unknown as ObjectCache<Kept>,
+      subscribe: () =>
+        pods.subscribe({
+          added: (pod) => {
+            this.pods.add(pod);
+            this.#tell(pod);
+          },
+          updated: (pod, before) => {
+            this.pods.update(pod, before);
+            this.#tell(pod);
+          },
+          deleted: (pod) => this.pods.delete(pod),
+        }),
+    });
+  }
+
+  #watch(
+    api: ApiServer,
+    kind: Kind<ObjectFacts>,
+    selection: Selection,
+    { set, remove, change }: { set: (o: ObjectFacts) => void; remove: (o: ObjectFacts) => void; change: () => void },
+  ): void {
+    const cache = api.cache(kind, selection);
+    const put = (o: ObjectFacts): void => {
+      set(o);
+      this.revision++;
+      change();
+    };
+    this.#watched.push({
+      cache: cache as unknown as ObjectCache<Kept>,
+      subscribe: () =>
+        cache.subscribe({
+          added: put,
+          updated: put,
+          deleted: (o) => {
+            remove(o);
+            this.revision++;
+            change();
+          },
+        }),
+    });
+  }
+
+  #tell(pod: PodFacts): void {
+    for (const listener of this.#podListeners) listener(pod);
+  }
+
+  /** Calls `listener` for each pod that becomes known or changes. */
+  onPod(listener: (pod: PodFacts) => void): () => void {
+    this.#podListeners.add(listener);
+    return () => this.#podListeners.delete(listener);
+  }
+
+  start(): void {
+    if (this.#users++ > 0) return;
+    this.#subscriptions = this.#watched.map((w) => w.subscribe());
+    this.#sweeping = setInterval(() => this.pods.sweep(), SWEEP_MS);
+    this.#sweeping.unref();
+  }
+
+  stop(): void {
+    if (this.#users === 0 || --this.#users > 0) return;
+    clearInterval(this.#sweeping);
+    for (const s of this.#subscriptions) s.stop();
+    this.#subscriptions = [];
+    this.pods.clear();
+    this.#namespaces.clear();
+    this.#nodes.clear();
+    for (const objects of this.#owners.values()) objects.clear();
+  }
+
+  /** Resolves when every first list is there; throws after `timeoutMs`, with what is in the way. */
+  async synced(timeoutMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), timeoutMs);
+    });
+    const all = Promise.all(this.#watched.map((w) => w.cache.synced));
+    const first = await Promise.race([all, late]);
+    clearTimeout(timer);
+    if (first !== 'late') return;
+    const missing = this.#watched
+      .filter((w) => !w.cache.isSynced)
+      .map((w) => `${resourceName(w.cache.kind)}${w.cache.failure === undefined ? '' : `: ${w.cache.failure}`}`);
+    throw new Error(`failed to wait for caches to sync: ${missing.join('; ')}`);
+  }
+
+  namespace(name: string): ObjectFacts | undefined {
+    return this.#namespaces.get(name);
+  }
+
+  node(name: string): ObjectFacts | undefined {
+    return this.#nodes.get(name);
+  }
+
+  owner(kind: OwnerKind, uid: string): ObjectFacts | undefined {
+    return uid === '' ? undefined : this.#owners.get(kind)?.get(uid);
+  }
+
+  watches(kind: OwnerKind): boolean {
+    return this.#owners.has(kind);
+  }
+}

@@ -1,0 +1,199 @@
+/** The k8s_attributes processor: a remembered map from resource to resource, so it costs per change and not per record. */
+import { type Batch, type Group, makeBatch } from '../../../core/batch.ts';
+import type { Processor, ProcessorContext } from '../../../core/component.ts';
+import { ConfigError } from '../../../core/errors.ts';
+import { type Resource, resourceOf } from '../../../core/resource.ts';
+import type { Counter } from '../../../core/telemetry.ts';
+import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
+import { Cluster } from './cluster.ts';
+import type { K8sAttributesConfig } from './config.ts';
+import { enrichedAttributes } from './enrich.ts';
+import type { PodFacts } from './facts.ts';
+import { type Identity, identify } from './identify.ts';
+import { INSTRUMENTS } from './instruments.ts';
+import { type Conventions, compileRules } from './rules.ts';
+import { Waiting } from './waiting.ts';
+
+const V1_GATE = 'processor.k8sattributes.EmitV1K8sConventions';
+const NO_V0_GATE = 'processor.k8sattributes.DontEmitV0K8sConventions';
+/** Senders per resource that are remembered, where the address of the sender counts. */
+const MAX_PEERS = 1000;
+
+/** How a resource was enriched, and with what. */
+interface Entry {
+  readonly identity: Identity | undefined;
+  readonly pod: PodFacts | undefined;
+  readonly revision: number;
+  readonly to: Resource;
+  /** Of records without a pod; undefined with one. */
+  readonly unmatched: Counter | undefined;
+  readonly association: Counter | undefined;
+}
+
+export function conventionsOf(gates: ReadonlyMap<string, boolean> | undefined): Conventions {
+  const v1 = gates?.get(V1_GATE) ?? false;
+  const v0 = !(gates?.get(NO_V0_GATE) ?? false);
+  if (!v0 && !v1) throw new ConfigError(`feature gate ${NO_V0_GATE} requires ${V1_GATE} to be enabled`);
+  return { v0, v1 };
+}
+
+export function makeK8sAttributes(config: K8sAttributesConfig, ctx: ProcessorContext, api?: ApiServer): Processor {
+  if (config.passthrough) return makePassthrough(config, ctx);
+  const rules = compileRules(config.extract, conventionsOf(ctx.gates));
+  const cluster = ctx.host.shared(
+    `k8s_attributes/${ctx.id}`,
+    () => new Cluster({ id: ctx.id, config, rules, api: api ?? openApiServer(config, ctx), clock: ctx.clock }),
+  );
+  return new K8sAttributes(config, ctx, rules, cluster);
+}
+
+/** Only the address of the sender, for a gateway that looks the pods up. */
+function makePassthrough({ pod_association }: K8sAttributesConfig, { next }: ProcessorContext): Processor {
+  return {
+    async consume(batch) {
+      const groups = batch.groups.map((g) => {
+        const ip = identify(pod_association, g.resource.attributes, batch.peer ?? '')?.connectionIp ?? '';
+        if (ip === '' || g.resource.attributes.get('k8s.pod.ip')) return g;
+        return {
+          ...g,
+          resource: resourceOf(new Map(g.resource.attributes).set('k8s.pod.ip', ip), g.resource.schemaUrl),
+        };
+      });
+      await next.consume(makeBatch(batch.signal, groups, batch.metadata, batch.peer));
+    },
+  };
+}
+
+class K8sAttributes implements Processor {
+  readonly #config: K8sAttributesConfig;
+  readonly #ctx: ProcessorContext;
+  readonly #rules: ReturnType<typeof compileRules>;
+  readonly #cluster: Cluster;
+  readonly #waiting: Waiting;
+  readonly #known = new WeakMap<Resource, Map<string, Entry>>();
+  readonly #usesPeer: boolean;
+  #isRunning = false;
+  #undo: (() => void)[] = [];
+
+  constructor(
+    config: K8sAttributesConfig,
+    ctx: ProcessorContext,
+    rules: ReturnType<typeof compileRules>,
+    cluster: Cluster,
+  ) {
+    this.#config = config;
+    this.#ctx = ctx;
+    this.#rules = rules;
+    this.#cluster = cluster;
+    this.#usesPeer =
+      config.pod_association.length === 0 ||
+      config.pod_association.some((a) => a.sources.some((s) => s.from === 'connection'));
+    this.#waiting = new Waiting({
+      timeoutMs: config.wait_for_pod.timeout,
+      maxBytes: config.wait_for_pod.max_bytes,
+      ctx,
+      enrich: (batch) => this.#enrich(batch),
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#isRunning = true;
+    const { telemetry, signal } = this.#ctx;
+    // A pod may become known under this identity only when it changes, so updates count too.
+    this.#undo.push(this.#cluster.onPod((pod) => this.#waiting.found(pod.uid)));
+    this.#undo.push(
+      telemetry.observe(INSTRUMENTS.pods, { otelcol_signal: signal }, () => this.#cluster.pods.deletedCount),
+    );
+    this.#cluster.start();
+    if (this.#config.wait_for_metadata) await this.#cluster.synced(this.#config.wait_for_metadata_timeout);
+  }
+
+  async stop(deadline: AbortSignal): Promise<void> {
+    if (!this.#isRunning) return;
+    this.#isRunning = false;
+    await this.#waiting.stop(deadline);
+    for (const undo of this.#undo.splice(0)) undo();
+    this.#cluster.stop();
+  }
+
+  async consume(batch: Batch): Promise<void> {
+    const waits = (g: Group): string => this.#uidToWaitFor(g.resource, batch.peer ?? '');
+    if (batch.groups.every((g) => waits(g) === '')) return this.#ctx.next.consume(this.#enrich(batch));
+    // Nothing is held before the rest is accepted: a refused batch stays the caller's as a whole.
+    await this.#waiting.room(batch.sizeBytes);
+    const late: [string, Group][] = [];
+    const rest: Group[] = [];
+    for (const g of batch.groups) {
+      const uid = waits(g);
+      if (uid === '') rest.push(g);
+      else late.push([uid, g]);
+    }
+    if (rest.length > 0)
+      await this.#ctx.next.consume(this.#enrich(makeBatch(batch.signal, rest, batch.metadata, batch.peer)));
+    for (const [uid, g] of late) this.#waiting.hold(uid, makeBatch(batch.signal, [g], batch.metadata, batch.peer));
+    // Some may have become known while the rest was handed on.
+    for (const [uid, g] of late) if (this.#entry(g.resource, batch.peer ?? '').pod) this.#waiting.found(uid);
+  }
+
+  /** The pod that the resource has to wait for; ''. */
+  #uidToWaitFor(resource: Resource, peer: string): string {
+    const { identity, pod } = this.#entry(resource, peer);
+    if (!identity || identity.uid === '') return '';
+    if (this.#waiting.holds(identity.uid)) return identity.uid;
+    return pod || this.#isOutside(resource) || !this.#waiting.wants(identity.uid) ? '' : identity.uid;
+  }
+
+  /** Of another namespace than the one that is looked at: its pod will never be known. */
+  #isOutside(resource: Resource): boolean {
+    const { namespace } = this.#config.filter;
+    const own = resource.attributes.get('k8s.namespace.name');
+    return namespace !== '' && typeof own === 'string' && own !== namespace;
+  }
+
+  #enrich(batch: Batch): Batch {
+    const groups = batch.groups.map((g) => {
+      const { to, unmatched, association } = this.#entry(g.resource, batch.peer ?? '');
+      unmatched?.add(g.count);
+      association?.add(1);
+      return to === g.resource ? g : { ...g, resource: to };
+    });
+    return makeBatch(batch.signal, groups, batch.metadata, batch.peer);
+  }
+
+  #entry(resource: Resource, peer: string): Entry {
+    const from = this.#usesPeer ? peer : '';
+    let entries = this.#known.get(resource);
+    if (!entries) this.#known.set(resource, (entries = new Map()));
+    const known = entries.get(from);
+    const cluster = this.#cluster;
+    const identity = known ? known.identity : identify(this.#config.pod_association, resource.attributes, from);
+    const pod = identity && cluster.pods.get(identity.key);
+    if (known && known.pod === pod && known.revision === cluster.revision) return known;
+    if (entries.size >= MAX_PEERS) entries.clear();
+    const entry = this.#make(resource, identity, pod);
+    entries.set(from, entry);
+    return entry;
+  }
+
+  #make(resource: Resource, identity: Identity | undefined, pod: PodFacts | undefined): Entry {
+    const seen = pod?.isIgnored ? undefined : pod;
+    const attributes = enrichedAttributes(resource.attributes, identity, seen, this.#rules, this.#cluster);
+    const { telemetry, signal } = this.#ctx;
+    const reason = !identity ? 'no association' : pod?.isIgnored ? 'excluded pod' : pod ? undefined : 'unknown pod';
+    return {
+      identity,
+      pod,
+      revision: this.#cluster.revision,
+      to: resourceOf(attributes, resource.schemaUrl),
+      unmatched:
+        reason === undefined ? undefined : telemetry.counter(INSTRUMENTS.unmatched, { otelcol_signal: signal, reason }),
+      association:
+        identity &&
+        telemetry.counter(INSTRUMENTS.association, {
+          otelcol_signal: signal,
+          pod_identifier: identity.label,
+          status: seen ? 'success' : 'error',
+        }),
+    };
+  }
+}
