@@ -87,8 +87,10 @@ interface About {
   /** log.file.path: by this recombine tells groups apart. */
   readonly path: string;
   readonly resource: Resource;
-  /** Common fields of records: stdout F, stderr F, stdout P, stderr P. */
-  readonly common: readonly Buffer[];
+  /** Common fields of whole lines: stdout, stderr. */
+  readonly common: readonly [Buffer, Buffer];
+  /** Of joined lines; most files have none. */
+  readonly joined: [Buffer | undefined, Buffer | undefined];
   /** Shared by all sources of the same path, so that a line goes on over a rotation. */
   readonly open: Open;
 }
@@ -138,7 +140,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     const { owner, seconds, nanos, observedMs, offset } = parts;
     const about = aboutOf(owner)!;
     const body = wellFormed(Buffer.concat([...parts.chunks, buf.subarray(a, b)]));
-    const common = about.common[stream + 2]!;
+    const common = (about.joined[stream] ??= commonOf(owner, stream, 'P'));
     observe(common, observedMs);
     sink.open(owner, about.resource, EMPTY_SCOPE);
     sink.reserve(body.length + common.length + RECORD_OVERHEAD);
@@ -196,8 +198,8 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
     const clean = isUtf8(buf.subarray(start, last + 1));
     const nowMs = ctx.clock.nowMs();
     if (about) {
-      observe(about.common[0]!, nowMs);
-      observe(about.common[1]!, nowMs);
+      observe(about.common[0], nowMs);
+      observe(about.common[1], nowMs);
       (tail ?? ctx.avoid)?.avoid(source, TAKEN);
     }
     sink.reserve(1024);
@@ -281,7 +283,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
         line.to = b;
         line.seconds = iso.seconds;
         line.nanos = iso.nanos;
-        line.common = about!.common[stream]!;
+        line.common = about!.common[stream];
         if (isBroken) join.handOver(about!.path, buf);
         const isPending = open.isGeneral[0] || open.isGeneral[1];
         if (isBroken || !join.take(source, about!.path, about!.resource, line, nowMs, isPending))
@@ -299,7 +301,7 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
         from = 0;
         to = text.length;
       }
-      const common = about!.common[stream]!;
+      const common = about!.common[stream];
       const need = to - from + common.length + RECORD_OVERHEAD + (tail ? tail.room(to - from) : 0);
       if (o + need > mem.length) {
         if (records > 0) sink.wrote(o, records, bytes);
@@ -371,6 +373,12 @@ export function containerWindow(options: ContainerOptions, ctx: ContainerContext
 }
 
 /** null: lines of this source must take the general way (its path names no pod, so every line is an error there). */
+const commonOf = (source: Source, stream: 0 | 1, tag: string): Buffer =>
+  commonFields(source, [
+    ['log.iostream', stream === 0 ? 'stdout' : 'stderr'],
+    ['logtag', tag],
+  ]);
+
 function describeSource(source: Source, open: Open, fromPath: boolean, needsPath: boolean): About | null {
   const resource = new Map(source.resource);
   const path = source.attributes.get('log.file.path');
@@ -380,16 +388,12 @@ function describeSource(source: Source, open: Open, fromPath: boolean, needsPath
     if (!pod) return null;
     for (let i = 0; i < pod.length; i += 2) resource.set(pod[i]!, pod[i + 1]!);
   }
-  const common = (stream: string, tag: string) =>
-    commonFields(source, [
-      ['log.iostream', stream],
-      ['logtag', tag],
-    ]);
   return {
     for: source.attributes,
     path: typeof path === 'string' ? path : '',
     resource: resourceOf(resource),
-    common: [common('stdout', 'F'), common('stderr', 'F'), common('stdout', 'P'), common('stderr', 'P')],
+    common: [commonOf(source, 0, 'F'), commonOf(source, 1, 'F')],
+    joined: [undefined, undefined],
     open,
   };
 }
