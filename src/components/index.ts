@@ -25,6 +25,7 @@ export const registry: readonly RegistryEntry[] = [
   entry('receiver', 'file_log', ['filelog'], () => import('./receivers/file_log/index.ts')),
   entry('receiver', 'kubelet_stats', ['kubeletstats'], () => import('./receivers/kubelet_stats/index.ts')),
   entry('receiver', 'host_metrics', ['hostmetrics'], () => import('./receivers/host_metrics/index.ts')),
+  entry('receiver', 'k8s_cluster', [], () => import('./receivers/k8s_cluster/index.ts')),
   entry('receiver', 'otlp', [], () => import('./receivers/otlp/index.ts')),
   entry('processor', 'attributes', [], () => import('./processors/attributes/index.ts')),
   entry('processor', 'batch', [], () => import('./processors/batch/index.ts')),

@@ -27,3 +27,9 @@ export function parseWholeQuantity(quantity: unknown): number | undefined {
   const value = parseQuantity(quantity);
   return value === undefined ? undefined : Math.ceil(value);
 }
+
+/** Thousandths, rounded up as Kubernetes does for CPU. What floating point adds in the last digits does not count. */
+export function parseMilliQuantity(quantity: unknown): number | undefined {
+  const value = parseQuantity(quantity);
+  return value === undefined ? undefined : Math.ceil(Number((value * 1000).toPrecision(15)));
+}

@@ -69,12 +69,11 @@ export const resourceAttributeSwitches = (catalogue: readonly ResourceAttributeD
 const fits = (patterns: readonly Match[], value: string): boolean =>
   patterns.some((p) => (typeof p === 'string' ? p === value : p.test(value)));
 
-/** The resource with those of the attributes that are on; undefined when by the values it is not to be sent. */
-export function switchedResource(
+/** Those of the attributes that are on; undefined when by the values nothing is to be sent of this resource. */
+export function switchedAttributes(
   switches: ResourceAttributeSwitches,
   attributes: Iterable<readonly [string, Value]>,
-  schemaUrl = '',
-): Resource | undefined {
+): Map<string, Value> | undefined {
   const kept = new Map<string, Value>();
   for (const [name, value] of attributes) {
     const s = switches[name];
@@ -83,5 +82,15 @@ export function switchedResource(
     if (s && fits(s.metrics_exclude, String(value))) return undefined;
     kept.set(name, value);
   }
-  return resourceOf(kept, schemaUrl);
+  return kept;
+}
+
+/** The resource with those of the attributes that are on; undefined when by the values it is not to be sent. */
+export function switchedResource(
+  switches: ResourceAttributeSwitches,
+  attributes: Iterable<readonly [string, Value]>,
+  schemaUrl = '',
+): Resource | undefined {
+  const kept = switchedAttributes(switches, attributes);
+  return kept && resourceOf(kept, schemaUrl);
 }
