@@ -49,7 +49,17 @@ export interface StartCase extends CommonCase {
   readonly starts: number;
 }
 
-export type BenchCase = ThroughputCase | SpansCase | IdleCase | StartCase;
+/** Takes `points` over OTLP/HTTP and sends them on. */
+export interface PointsCase extends CommonCase {
+  readonly kind: 'points';
+  readonly points: number;
+  readonly agents: number;
+  readonly podsPerAgent: number;
+  readonly metricsPerPod: number;
+  readonly peerShare: number;
+}
+
+export type BenchCase = ThroughputCase | SpansCase | PointsCase | IdleCase | StartCase;
 
 const THROUGHPUT: readonly Figure[] = [
   { key: 'linesPerCpuSecond', label: 'lines per CPU-second', unit: '', better: 'more' },
@@ -61,6 +71,12 @@ const SPANS: readonly Figure[] = [
   { key: 'spansPerCpuSecond', label: 'spans per CPU-second', unit: '', better: 'more' },
   { key: 'peakRssMb', label: 'peak RSS', unit: 'MB', better: 'less' },
   { key: 'wireBytesPerSpan', label: 'bytes on the wire per span', unit: 'B', better: 'less' },
+];
+
+const POINTS: readonly Figure[] = [
+  { key: 'pointsPerCpuSecond', label: 'points per CPU-second', unit: '', better: 'more' },
+  { key: 'peakRssMb', label: 'peak RSS', unit: 'MB', better: 'less' },
+  { key: 'wireBytesPerPoint', label: 'bytes on the wire per point', unit: 'B', better: 'less' },
 ];
 
 const IDLE: readonly Figure[] = [
@@ -130,6 +146,17 @@ export const CASES: readonly BenchCase[] = [
     figures: SPANS,
   },
   { ...throughput, name: 'logs-zstd', title: 'container logs, zstd', oursOnly: true },
+  {
+    kind: 'points',
+    name: 'remote-write',
+    title: 'metrics with resource attributes as labels, by remote write',
+    points: 1_000_000,
+    agents: 10,
+    podsPerAgent: 100,
+    metricsPerPod: 100,
+    peerShare: 0.5,
+    figures: POINTS,
+  },
   {
     kind: 'idle',
     name: 'idle',

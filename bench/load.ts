@@ -1,16 +1,28 @@
 /**
- * The sender of a benchmark: its own process, which posts trace requests (OTLP/HTTP, protobuf, not compressed) over a
+ * The sender of a benchmark: its own process, which posts requests of spans or of points (OTLP/HTTP, protobuf, not compressed) over a
  * few connections, each as soon as the one before it is answered. What is refused is sent again.
  */
 import { fork } from 'node:child_process';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { metricsRequest } from './otlp-points.ts';
 import { traceRequest } from './otlp-spans.ts';
 
-export interface Load {
+export type Load = SpanLoad | PointLoad;
+
+interface SpanLoad {
   readonly port: number;
   readonly requests: number;
   readonly spansPerRequest: number;
+}
+
+/** Every request is of one agent; the agents take turns. */
+export interface PointLoad {
+  readonly port: number;
+  readonly requests: number;
+  readonly agents: number;
+  readonly podsPerAgent: number;
+  readonly metricsPerPod: number;
 }
 
 const LOAD = 'sluice-bench-load';
@@ -22,7 +34,7 @@ const RETRY_MS = 20;
 const PATIENCE_MS = 30_000;
 
 /** Resolves when all requests have been accepted. */
-export function sendSpans(load: Load): Promise<void> {
+export function sendLoad(load: Load): Promise<void> {
   const child = fork(import.meta.filename, [LOAD, JSON.stringify(load)], { execArgv: [] });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
@@ -30,13 +42,18 @@ export function sendSpans(load: Load): Promise<void> {
   });
 }
 
-async function run({ port, requests, spansPerRequest }: Load): Promise<void> {
-  const bodies = Array.from({ length: BODIES }, (_, i) => traceRequest(i + 1, spansPerRequest));
+async function run(load: Load): Promise<void> {
+  const { port, requests } = load;
+  const isPoints = 'agents' in load;
+  const bodies = isPoints
+    ? Array.from({ length: load.agents }, (_, i) => metricsRequest(i, load.podsPerAgent, load.metricsPerPod))
+    : Array.from({ length: BODIES }, (_, i) => traceRequest(i + 1, load.spansPerRequest));
+  const path = isPoints ? '/v1/metrics' : '/v1/traces';
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   const post = (body: Buffer): Promise<number> =>
     new Promise((resolve, reject) => {
       const headers = { 'content-type': 'application/x-protobuf', 'content-length': body.length };
-      const out = request({ host: '127.0.0.1', port, path: '/v1/traces', method: 'POST', agent, headers }, (answer) => {
+      const out = request({ host: '127.0.0.1', port, path, method: 'POST', agent, headers }, (answer) => {
         answer.resume();
         answer.once('end', () => resolve(answer.statusCode ?? 0));
       });
@@ -46,7 +63,7 @@ async function run({ port, requests, spansPerRequest }: Load): Promise<void> {
   let next = 0;
   const sender = async (): Promise<void> => {
     while (next < requests) {
-      const body = bodies[next++ % BODIES]!;
+      const body = bodies[next++ % bodies.length]!;
       const giveUp = performance.now() + PATIENCE_MS;
       for (;;) {
         const status = await post(body).catch((e: NodeJS.ErrnoException) => {

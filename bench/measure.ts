@@ -2,9 +2,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BenchCase, IdleCase, SpansCase, StartCase, ThroughputCase } from './cases.ts';
+import type { BenchCase, IdleCase, PointsCase, SpansCase, StartCase, ThroughputCase } from './cases.ts';
 import { podLogs, recordsOf } from './generate.ts';
-import { sendSpans } from './load.ts';
+import { sendLoad } from './load.ts';
 import {
   type CollectorProcess,
   cpuSeconds,
@@ -40,6 +40,8 @@ export function measure(bench: Bench, c: BenchCase, who: Contestant, scale = 1):
       return throughput(bench, c, who, scale);
     case 'spans':
       return spans(bench, c, who, scale);
+    case 'points':
+      return points(bench, c, who, scale);
     case 'idle':
       return idle(bench, c, who);
     case 'start':
@@ -82,7 +84,7 @@ async function spans(bench: Bench, c: SpansCase, who: Contestant, scale: number)
   const port = await freePort();
   return withCollector(bench, c, who, { OTLP_PORT: String(port) }, async (collector) => {
     const load = { port, requests, spansPerRequest: c.spansPerRequest };
-    const sent = sendSpans(load);
+    const sent = sendLoad(load);
     const [count] = await Promise.all([allArrived(bench, collector, total, total / 2 + 60_000), sent]);
     const cpu = cpuSeconds(collector.pid);
     const memory = memoryOf(collector.pid);
@@ -92,6 +94,27 @@ async function spans(bench: Bench, c: SpansCase, who: Contestant, scale: number)
       spansPerCpuSecond: total / cpu,
       peakRssMb: (memory.peakRssKb * 1024) / MB,
       wireBytesPerSpan: count.wireBytes / total,
+    };
+  });
+}
+
+async function points(bench: Bench, c: PointsCase, who: Contestant, scale: number): Promise<Figures> {
+  const { agents, podsPerAgent, metricsPerPod } = c;
+  const share = scale * (who.name === 'otelcol' ? c.peerShare : 1);
+  const requests = Math.max(1, Math.round((c.points * share) / (podsPerAgent * metricsPerPod)));
+  const total = requests * podsPerAgent * metricsPerPod;
+  const port = await freePort();
+  return withCollector(bench, c, who, { OTLP_PORT: String(port) }, async (collector) => {
+    const sent = sendLoad({ port, requests, agents, podsPerAgent, metricsPerPod });
+    const [count] = await Promise.all([allArrived(bench, collector, total, total / 2 + 60_000), sent]);
+    const cpu = cpuSeconds(collector.pid);
+    const memory = memoryOf(collector.pid);
+    return {
+      points: total,
+      cpuSeconds: cpu,
+      pointsPerCpuSecond: total / cpu,
+      peakRssMb: (memory.peakRssKb * 1024) / MB,
+      wireBytesPerPoint: count.wireBytes / total,
     };
   });
 }

@@ -11,19 +11,19 @@ const varint = (n: number): Buffer => {
   return Buffer.from(out);
 };
 
-const message = (field: number, content: Bytes): Buffer => {
+export const message = (field: number, content: Bytes): Buffer => {
   const body = Buffer.concat(content);
   return Buffer.concat([varint((field << 3) | 2), varint(body.length), body]);
 };
-const text = (field: number, value: string): Buffer => message(field, [Buffer.from(value)]);
+export const text = (field: number, value: string): Buffer => message(field, [Buffer.from(value)]);
 const number = (field: number, value: number): Buffer => Buffer.concat([varint(field << 3), varint(value)]);
-const time = (field: number, nanos: bigint): Buffer => {
+export const time = (field: number, nanos: bigint): Buffer => {
   const out = Buffer.alloc(9);
   out[0] = (field << 3) | 1;
   out.writeBigUInt64LE(nanos, 1);
   return out;
 };
-const attribute = (field: number, key: string, value: string | number): Buffer =>
+export const attribute = (field: number, key: string, value: string | number): Buffer =>
   message(field, [text(1, key), message(2, [typeof value === 'string' ? text(1, value) : number(3, value)])]);
 
 const ROUTES = ['/api/v1/orders', '/api/v1/orders/{id}', '/api/v1/customers/{id}', '/healthz'];

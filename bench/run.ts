@@ -152,6 +152,8 @@ function resize(c: BenchCase): BenchCase {
       return { ...c, lines: asked ?? (options.quick ? c.lines / 10 : c.lines) };
     case 'spans':
       return { ...c, spans: asked ?? (options.quick ? c.spans / 10 : c.spans) };
+    case 'points':
+      return { ...c, points: asked ?? (options.quick ? c.points / 10 : c.points) };
     case 'idle':
       return options.quick ? { ...c, settleSeconds: 3, seconds: 5 } : c;
     case 'start':

@@ -6,6 +6,7 @@
 import { fork } from 'node:child_process';
 import { createServer } from 'node:http';
 import { decompress, walkLogBodies } from './otlp-records.ts';
+import { countSamples, unsnappy } from './remote-write.ts';
 
 export interface SinkCount {
   readonly requests: number;
@@ -93,7 +94,9 @@ function serve(): void {
       requests = wireBytes = records = firstAtMs = 0;
       lastAtMs = nowMs();
     } else if (m.ask === 'decode') {
-      for (const b of bodies) records += walkLogBodies(decompress(b.body, b.encoding));
+      for (const b of bodies)
+        records +=
+          b.encoding === 'snappy' ? countSamples(unsnappy(b.body)) : walkLogBodies(decompress(b.body, b.encoding));
       bodies = [];
     }
     const count: SinkCount = { requests, wireBytes, records, firstAtMs, lastAtMs, silentMs: nowMs() - lastAtMs };
