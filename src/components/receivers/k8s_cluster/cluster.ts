@@ -54,15 +54,24 @@ export interface ClusterListener {
   remove(object: ClusterObject): void;
 }
 
-/** Whether the server has such objects; when it does not say, it has. */
-export async function isServed(client: KubernetesClient, type: ResourceType, signal: AbortSignal): Promise<boolean> {
-  const path = type.group === '' ? `/api/${type.version}` : `/apis/${type.group}/${type.version}`;
-  try {
-    const resources = list(part(await client.getJson(path, { signal })), 'resources');
-    return resources.length === 0 || resources.some((r) => r.name === type.resource);
-  } catch (e) {
-    return !(e instanceof StatusError && e.status === 404);
-  }
+/** Tells which resources the server has, with one request for each group. When it does not say, it has them. */
+export function servedResources(client: KubernetesClient, signal: AbortSignal) {
+  const asked = new Map<string, Promise<(resource: string) => boolean>>();
+  const ask = async (path: string): Promise<(resource: string) => boolean> => {
+    try {
+      const resources = list(part(await client.getJson(path, { signal })), 'resources');
+      return (resource) => resources.length === 0 || resources.some((r) => r.name === resource);
+    } catch (e) {
+      const isMissing = e instanceof StatusError && e.status === 404;
+      return () => !isMissing;
+    }
+  };
+  return async ({ group, version, resource }: ResourceType): Promise<boolean> => {
+    const path = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+    const known = asked.get(path) ?? ask(path);
+    asked.set(path, known);
+    return (await known)(resource);
+  };
 }
 
 interface Watched {

@@ -9,7 +9,7 @@ import { wait } from '../../../core/wait.ts';
 import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
 import { whileLeading } from '../../../kubernetes/leader.ts';
 import { resourceName } from '../../../kubernetes/object.ts';
-import { Cluster, isServed } from './cluster.ts';
+import { Cluster, servedResources } from './cluster.ts';
 import { EntityEvents } from './entity-events.ts';
 import type { K8sClusterConfig } from './index.ts';
 import { groupOf } from './items.ts';
@@ -24,8 +24,7 @@ const REPEAT_MS = 60_000;
 
 export function createK8sCluster(config: K8sClusterConfig, ctx: ReceiverContext): Receiver {
   if (config.namespace !== '') ctx.log.warn('namespace is deprecated, use namespaces', { namespace: config.namespace });
-  const receiver = new K8sCluster(config, ctx, openApiServer(config, ctx));
-  return receiver;
+  return new K8sCluster(config, ctx, openApiServer(config, ctx));
 }
 
 export class K8sCluster implements Receiver {
@@ -60,11 +59,7 @@ export class K8sCluster implements Receiver {
   async stop(deadline: AbortSignal): Promise<void> {
     const end = this.#end?.();
     if (!end) return;
-    const late = new Promise<void>((resolve) => {
-      if (deadline.aborted) resolve();
-      else deadline.addEventListener('abort', () => resolve(), { once: true });
-    });
-    await Promise.race([end, late]);
+    await Promise.race([end, aborted(deadline)]);
     this.#api.closeIdle();
   }
 
@@ -75,6 +70,8 @@ export class K8sCluster implements Receiver {
       const served = await this.#servedKinds(signal);
       if (signal.aborted || !(await this.#sync(served, events, signal))) return;
       await Promise.all([this.#collectAtIntervals(signal), events && this.#tellAtIntervals(events, signal)]);
+      // Without intervals the watches still tell of changes.
+      await aborted(signal);
     } catch (e) {
       this.#ctx.log.error('the collection of Kubernetes objects stopped', { error: messageOf(e) });
       this.#ctx.host.fatal(this.#ctx.id, e instanceof Error ? e : new Error(messageOf(e)));
@@ -100,8 +97,9 @@ export class K8sCluster implements Receiver {
 
   async #servedKinds(signal: AbortSignal): Promise<ReadonlySet<ObjectKind>> {
     const found = new Set<ObjectKind>();
+    const isServed = servedResources(this.#api.client, signal);
     const ask = async (kind: ObjectKind): Promise<void> => {
-      if (await isServed(this.#api.client, kind.type, signal)) found.add(kind);
+      if (await isServed(kind.type)) found.add(kind);
       else
         this.#ctx.log.warn("Server doesn't support any of the group versions defined for the kind", {
           resource: resourceName(kind.type),
@@ -200,3 +198,9 @@ export class K8sCluster implements Receiver {
     }
   }
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
