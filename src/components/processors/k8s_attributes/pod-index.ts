@@ -99,9 +99,10 @@ export class PodIndex {
   #removeKeys(pod: PodFacts): void {
     for (const key of this.#options.keysOf(pod)) {
       const held = this.#pods.get(key);
-      if (held === pod) this.#pods.delete(key);
-      else if (Array.isArray(held)) {
-        const rest = held.filter((p) => p !== pod);
+      if (!Array.isArray(held)) {
+        if (held?.uid === pod.uid) this.#pods.delete(key);
+      } else {
+        const rest = held.filter((p) => p.uid !== pod.uid);
         if (rest.length === 1) this.#pods.set(key, rest[0]!);
         else if (rest.length > 1) this.#pods.set(key, rest);
       }

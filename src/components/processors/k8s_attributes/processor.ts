@@ -105,7 +105,13 @@ class K8sAttributes implements Processor {
       telemetry.observe(INSTRUMENTS.pods, { otelcol_signal: signal }, () => this.#cluster.pods.deletedCount),
     );
     this.#cluster.start();
-    if (this.#config.wait_for_metadata) await this.#cluster.synced(this.#config.wait_for_metadata_timeout);
+    if (!this.#config.wait_for_metadata) return;
+    try {
+      await this.#cluster.synced(this.#config.wait_for_metadata_timeout);
+    } catch (e) {
+      await this.stop(AbortSignal.abort());
+      throw e;
+    }
   }
 
   async stop(deadline: AbortSignal): Promise<void> {

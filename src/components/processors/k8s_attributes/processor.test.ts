@@ -1,0 +1,287 @@
+/** The processor: that remembering changes nothing, waiting for pods, late records, and an API server that refuses. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { makeBatch } from '../../../core/batch.ts';
+import { retryable } from '../../../core/errors.ts';
+import { startApiServer, testApi } from '../../../kubernetes/testing.ts';
+import type { Value } from '../../../wire/otlp.ts';
+import { FakeApi, object, pod, running, uidOf } from './testing.ts';
+
+const BY_UID = [{ sources: [{ from: 'resource_attribute', name: 'k8s.pod.uid' }] }];
+const CONFIG = { extract: { metadata: ['k8s.pod.name'] }, pod_association: BY_UID };
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  for (const end = Date.now() + 20_000; !condition(); await sleep(5))
+    if (Date.now() > end) assert.fail(`never: ${what}`);
+}
+
+test('through all changes of the cluster, what is remembered equals what is made anew', async () => {
+  const config = {
+    extract: {
+      metadata: [
+        'k8s.pod.name',
+        'k8s.deployment.name',
+        'k8s.deployment.uid',
+        'k8s.cluster.uid',
+        'k8s.node.uid',
+        'container.id',
+      ],
+      labels: [{ key: 'l' }, { key: 'l', from: 'namespace' }, { key: 'l', from: 'deployment' }],
+    },
+    pod_association: [...BY_UID, { sources: [{ from: 'resource_attribute', name: 'k8s.pod.ip' }] }],
+    wait_for_pod: { timeout: 0 },
+    pod_delete_grace_period: 0,
+  };
+  const n = fc.integer({ min: 1, max: 4 });
+  const label = fc.constantFrom('x', 'y');
+  const change = fc.oneof(
+    fc.record({ op: fc.constant('pod' as const), n, ip: n, label }),
+    fc.record({ op: fc.constant('no pod' as const), n }),
+    fc.record({ op: fc.constant('namespace' as const), label }),
+    fc.record({ op: fc.constant('no namespace' as const) }),
+    fc.record({ op: fc.constant('deployment' as const), label }),
+    fc.record({ op: fc.constant('replicaset' as const), has: fc.boolean() }),
+    fc.record({ op: fc.constant('node' as const), has: fc.boolean() }),
+  );
+  const apply = (api: FakeApi, c: typeof change extends fc.Arbitrary<infer T> ? T : never) => {
+    switch (c.op) {
+      case 'pod':
+        return api.put(
+          'pods',
+          pod(c.n, {
+            metadata: {
+              labels: { l: c.label },
+              ownerReferences: [{ kind: 'ReplicaSet', name: 'web-h', uid: 'rs', apiVersion: 'apps/v1' }],
+            },
+            status: { podIP: `10.0.0.${c.ip}` },
+          }),
+        );
+      case 'no pod':
+        return api.remove('pods', uidOf(c.n));
+      case 'namespace':
+        return api.put('namespaces', object({ name: 'shop', uid: 'ns', labels: { l: c.label } }));
+      case 'no namespace':
+        return api.remove('namespaces', 'ns');
+      case 'deployment':
+        return api.put('deployments', object({ name: 'web', namespace: 'shop', uid: 'd', labels: { l: c.label } }));
+      case 'replicaset':
+        if (!c.has) return api.remove('replicasets', 'rs');
+        return api.put(
+          'replicasets',
+          object({
+            name: 'web-h',
+            namespace: 'shop',
+            uid: 'rs',
+            ownerReferences: [{ kind: 'Deployment', name: 'web', uid: 'd', apiVersion: 'apps/v1' }],
+          }),
+        );
+      case 'node':
+        return c.has ? api.put('nodes', object({ name: 'node-1', uid: 'n' })) : api.remove('nodes', 'n');
+    }
+  };
+  const asked: Record<string, Value>[] = [
+    ...[1, 2, 3, 4].map((i) => ({ 'k8s.pod.uid': uidOf(i) })),
+    ...[1, 2, 3, 4].map((i) => ({ 'k8s.pod.ip': `10.0.0.${i}` })),
+    { 'k8s.namespace.name': 'shop', 'k8s.node.name': 'node-1' },
+  ];
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { maxLength: 15 }), async (changes) => {
+      const api = new FakeApi();
+      const r = await running(config, api.api);
+      for (const c of changes) {
+        apply(api, c);
+        r.cluster.pods.sweep();
+        const fresh = await running(config, api.copy().api);
+        for (const given of asked) assert.deepEqual(await r.enriched(given), await fresh.enriched(given));
+        await fresh.stop();
+      }
+      await r.stop();
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a resource is enriched once for every change, and its records are handed on untouched', async () => {
+  const api = new FakeApi();
+  api.put('pods', pod(1));
+  const r = await running(CONFIG, api.api);
+  const group = r.group({ 'k8s.pod.uid': uidOf(1) });
+  const batch = makeBatch('logs', [group, group]);
+  await r.processor.consume(batch);
+  api.put('pods', pod(1, { status: { conditions: ['something else'] } }));
+  await r.processor.consume(batch);
+  const groups = r.next.batches.flatMap((b) => b.groups);
+  assert.equal(new Set(groups.map((g) => g.resource)).size, 1);
+  for (const g of groups) assert.deepEqual([g.items, g.parts], [group.items, group.parts]);
+  assert.equal(
+    r.value('otelcol_k8s_pod_association', 'status=success', 'pod_identifier=resource_attribute/k8s.pod.uid'),
+    4,
+  );
+  await r.stop();
+});
+
+test('records of a pod that is not known yet wait for it in their order, and others pass', async () => {
+  const api = new FakeApi();
+  api.put('pods', pod(1));
+  const r = await running({ ...CONFIG, wait_for_pod: { timeout: '1h' } }, api.api);
+  const late = { 'k8s.pod.uid': uidOf(2) };
+  await r.consume(late, { 'k8s.pod.uid': uidOf(1) });
+  await r.consume(late);
+  assert.deepEqual(
+    r.next.batches.map((b) => b.count),
+    [1],
+  );
+  assert.ok(r.value('sluice_processor_k8s_attributes_waiting_bytes')! > 0);
+  api.put('pods', pod(2));
+  await until('the late ones', () => r.next.batches.length === 2);
+  const [, out] = r.next.batches;
+  assert.equal(out!.count, 2);
+  for (const g of out!.groups) assert.equal(g.resource.attributes.get('k8s.pod.name'), 'web-6c85f59dbf-2');
+  await until('all is released', () => r.value('sluice_processor_k8s_attributes_waiting_bytes') === 0);
+  assert.equal(r.value('sluice_processor_k8s_attributes_waited_records', 'result=found'), 2);
+  await r.consume(late);
+  assert.equal(r.next.batches.length, 3);
+  await r.stop();
+});
+
+test('a pod that does not come is waited for once', async () => {
+  const r = await running({ ...CONFIG, wait_for_pod: { timeout: '10ms' } }, new FakeApi().api);
+  await r.consume({ 'k8s.pod.uid': uidOf(7) });
+  await until('the time is over', () => r.next.batches.length === 1);
+  await until('all is released', () => r.value('sluice_processor_k8s_attributes_waiting_bytes') === 0);
+  await r.consume({ 'k8s.pod.uid': uidOf(7) });
+  assert.equal(r.next.batches.length, 2);
+  assert.equal(r.value('sluice_processor_k8s_attributes_unmatched_records', 'reason=unknown pod'), 2);
+  await r.stop();
+});
+
+test('resources that name no pod, an excluded one or one of another namespace do not wait', async () => {
+  const api = new FakeApi();
+  api.put('pods', pod(1));
+  const r = await running(
+    { ...CONFIG, wait_for_pod: { timeout: '1h' }, exclude: { pods: [{ name: '-1$' }] }, filter: { namespace: 'shop' } },
+    api.api,
+  );
+  await r.consume({ 'service.name': 'a' }, { 'k8s.pod.uid': uidOf(1) }, { 'k8s.pod.uid': 'no uid' });
+  await r.consume({ 'k8s.pod.uid': uidOf(2), 'k8s.namespace.name': 'other' });
+  assert.deepEqual(
+    r.next.batches.map((b) => b.count),
+    [3, 1],
+  );
+  assert.equal(r.value('sluice_processor_k8s_attributes_unmatched_records', 'reason=no association'), 1);
+  assert.equal(r.value('sluice_processor_k8s_attributes_unmatched_records', 'reason=excluded pod'), 1);
+  await r.stop();
+});
+
+test('what waits is bounded: the next sender waits until there is room', async () => {
+  const api = new FakeApi();
+  const r = await running({ ...CONFIG, wait_for_pod: { timeout: '1h', max_bytes: 1 } }, api.api);
+  await r.consume({ 'k8s.pod.uid': uidOf(1) });
+  let isTaken = false;
+  const second = r.consume({ 'k8s.pod.uid': uidOf(2) }).then(() => (isTaken = true));
+  await sleep(20);
+  assert.equal(isTaken, false);
+  api.put('pods', pod(1));
+  await second;
+  await r.stop();
+  assert.equal(r.next.batches.length, 2, 'stopping sends what waits');
+});
+
+test('what waited and is refused is tried again while its source can wait, and nothing is told twice', async () => {
+  const api = new FakeApi();
+  let refusals = 2;
+  const r = await running(CONFIG, api.api, {
+    answer: () => {
+      if (refusals-- > 0) throw retryable('full');
+    },
+  });
+  await r.consume({ 'k8s.pod.uid': uidOf(1) });
+  api.put('pods', pod(1));
+  await until('it is taken', () => r.next.batches.length === 1);
+  assert.equal(r.value('sluice_processor_k8s_attributes_dropped_records'), 0);
+  await r.stop();
+});
+
+test('a batch whose other records are refused is not held in part', async () => {
+  const api = new FakeApi();
+  api.put('pods', pod(1));
+  const r = await running({ ...CONFIG, wait_for_pod: { timeout: '1h' } }, api.api, {
+    answer: (call) => {
+      if (call === 0) throw retryable('full');
+    },
+  });
+  await assert.rejects(r.consume({ 'k8s.pod.uid': uidOf(1) }, { 'k8s.pod.uid': uidOf(2) }), /full/);
+  await r.stop();
+  assert.equal(r.next.batches.length, 0);
+});
+
+test('a deleted pod is known to its late records', async () => {
+  const api = new FakeApi();
+  api.put('pods', pod(1));
+  const r = await running(CONFIG, api.api);
+  api.remove('pods', uidOf(1));
+  r.clock.ms += 119_000;
+  r.cluster.pods.sweep();
+  assert.equal((await r.enriched({ 'k8s.pod.uid': uidOf(1) }))['k8s.pod.name'], 'web-6c85f59dbf-1');
+  await r.stop();
+});
+
+test('passthrough only notes the address of the sender', async () => {
+  const api = new FakeApi();
+  const r = await running({ passthrough: true }, api.api);
+  assert.deepEqual(await r.enriched({ a: 'b' }, '10.0.0.1'), { a: 'b', 'k8s.pod.ip': '10.0.0.1' });
+  assert.deepEqual(await r.enriched({ 'k8s.pod.ip': '10.0.0.9' }, '10.0.0.1'), { 'k8s.pod.ip': '10.0.0.9' });
+  assert.equal(api.caches.length, 0);
+});
+
+test('with an API server: pods that come, change and go, and a node filter', async () => {
+  const server = await startApiServer();
+  const draft = (name: string, stage: string, node = 'node-1') => ({
+    metadata: { name, namespace: 'shop', labels: { stage } },
+    spec: { nodeName: node, containers: [{ name: 'app', image: 'web:1' }] },
+    status: { podIP: '10.0.0.1' },
+  });
+  const put = (name: string, stage: string, node?: string): string =>
+    server.population.put('pods', draft(name, stage, node)).metadata.uid;
+  const a = put('a', 'one');
+  const elsewhere = put('elsewhere', 'one', 'node-2');
+  const { api } = testApi(server.url);
+  const r = await running(
+    {
+      ...CONFIG,
+      extract: { metadata: ['k8s.pod.name'], labels: [{ key: 'stage', tag_name: 'stage' }] },
+      filter: { node: 'node-1' },
+      wait_for_metadata: true,
+      wait_for_pod: { timeout: '20s' },
+    },
+    api,
+  );
+  assert.deepEqual(await r.enriched({ 'k8s.pod.uid': a }), { 'k8s.pod.uid': a, 'k8s.pod.name': 'a', stage: 'one' });
+  put('a', 'two');
+  await r.consume({ 'k8s.pod.uid': '00000000-0000-4000-8000-000000000003' });
+  assert.equal(put('b', 'new'), '00000000-0000-4000-8000-000000000003');
+  await until('the new pod', () =>
+    r.next.batches.some((x) => x.groups[0]!.resource.attributes.get('k8s.pod.name') === 'b'),
+  );
+  assert.equal((await r.enriched({ 'k8s.pod.uid': a }))['stage'], 'two');
+  assert.deepEqual(server.server.requests.map((q) => [q.path, q.query['fieldSelector']])[0], [
+    '/api/v1/pods',
+    'spec.nodeName=node-1',
+  ]);
+  assert.equal(r.cluster.pods.get(`0 ${elsewhere}`), undefined);
+  await r.stop();
+  await server.stop();
+});
+
+test('a right that is missing fails the start, which waits for metadata, with the rule that is needed', async () => {
+  const body = 'pods is forbidden: User "system:serviceaccount:obs:agent" cannot list resource "pods"';
+  const server = await startApiServer({ fault: () => ({ status: 403, message: body }) });
+  const { api } = testApi(server.url);
+  await assert.rejects(
+    running({ ...CONFIG, wait_for_metadata: true, wait_for_metadata_timeout: '300ms' }, api),
+    /failed to wait for caches to sync: pods: [\s\S]*Service account obs\/agent needs this rule in a ClusterRole: .*resources: \[pods\]/,
+  );
+  await server.stop();
+});
