@@ -7,7 +7,7 @@ function run(share: (ms: number) => number, untilMs: number): number | undefined
   let nowMs = 0;
   let cpuMs = 0;
   const watch = new LoadWatch({ cpuMs: () => cpuMs, nowMs: () => nowMs });
-  let next = 50;
+  let next = 25;
   while (nowMs < untilMs) {
     for (let i = 0; i < next; i++) cpuMs += share(nowMs + i);
     nowMs += next;
@@ -40,6 +40,13 @@ describe('load watch', () => {
     );
     const at = run((ms) => (ms >= 20_000 ? 1.2 : 0.005), 60_000);
     assert.ok(at !== undefined && at >= 20_000 && at <= 21_100, `${at}`);
+  });
+
+  it('sees a burst that gets a part of a core only', () => {
+    const at = run((ms) => (ms >= 20_000 ? 0.4 : 0.005), 60_000);
+    assert.ok(at !== undefined && at <= 22_000, `${at}`);
+    const throttled = run((ms) => (ms >= 20_000 ? 0.1 : 0.005), 60_000);
+    assert.ok(throttled !== undefined && throttled <= 41_000, `${throttled}`);
   });
 
   it('sees steady light work, such as a scrape of 60 ms every second', () => {

@@ -3,15 +3,18 @@
  * An agent on a quiet node never needs them, and touching them costs 10 to 15 MB of RSS (docs/decisions/006).
  */
 
-/** While there may be a burst: long enough that the reading of a quiet node's files at start is not one. */
-const SHORT_MS = 25;
-const SHORT_SHARE = 0.8;
-const SHORT_RUNS = 5;
-/** Steady light work, such as scrapes: this share of a core over this time. */
-const LONG_MS = 60_000;
-const LONG_SHARE = 0.03;
-/** Time between two looks when nothing happens. */
-const IDLE_MS = 500;
+/**
+ * Busy is who used so much CPU time within so much time, milliseconds. A burst of logs; what a container with a small
+ * CPU limit makes of one; steady light work, such as scrapes. The first is more than a quiet node's files take at start.
+ */
+const BUSY: readonly { readonly withinMs: number; readonly cpuMs: number }[] = [
+  { withinMs: 500, cpuMs: 150 },
+  { withinMs: 10_000, cpuMs: 1_000 },
+  { withinMs: 60_000, cpuMs: 1_800 },
+];
+/** Time between two looks while there is work, and when nothing happens. */
+const BUSY_LOOK_MS = 25;
+const IDLE_LOOK_MS = 500;
 
 export interface LoadProbe {
   /** CPU time of the process, user and system, milliseconds. */
@@ -23,32 +26,25 @@ export interface LoadProbe {
 /** Says when the process is busy. `look` returns the time to the next look in milliseconds, or `busy`. */
 export class LoadWatch {
   readonly #probe: LoadProbe;
-  #cpuMs: number;
-  #atMs: number;
-  #longCpuMs: number;
-  #longAtMs: number;
-  #runs = 0;
+  readonly #windows: { withinMs: number; limitMs: number; atMs: number; cpuMs: number }[];
+  #last: { atMs: number; cpuMs: number };
 
   constructor(probe: LoadProbe) {
     this.#probe = probe;
-    this.#cpuMs = this.#longCpuMs = probe.cpuMs();
-    this.#atMs = this.#longAtMs = probe.nowMs();
+    const now = { atMs: probe.nowMs(), cpuMs: probe.cpuMs() };
+    this.#last = now;
+    this.#windows = BUSY.map((b) => ({ withinMs: b.withinMs, limitMs: b.cpuMs, ...now }));
   }
 
   look(): number | 'busy' {
-    const cpuMs = this.#probe.cpuMs();
-    const nowMs = this.#probe.nowMs();
-    const share = (cpuMs - this.#cpuMs) / Math.max(1, nowMs - this.#atMs);
-    this.#cpuMs = cpuMs;
-    this.#atMs = nowMs;
-    this.#runs = share >= SHORT_SHARE ? this.#runs + 1 : 0;
-    if (this.#runs >= SHORT_RUNS) return 'busy';
-    if (nowMs - this.#longAtMs >= LONG_MS) {
-      if (cpuMs - this.#longCpuMs >= LONG_SHARE * (nowMs - this.#longAtMs)) return 'busy';
-      this.#longCpuMs = cpuMs;
-      this.#longAtMs = nowMs;
+    const now = { atMs: this.#probe.nowMs(), cpuMs: this.#probe.cpuMs() };
+    for (const w of this.#windows) {
+      if (now.cpuMs - w.cpuMs >= w.limitMs && now.atMs - w.atMs <= w.withinMs + IDLE_LOOK_MS) return 'busy';
+      if (now.atMs - w.atMs >= w.withinMs) Object.assign(w, now);
     }
-    return share > 0.2 ? SHORT_MS : IDLE_MS;
+    const share = (now.cpuMs - this.#last.cpuMs) / Math.max(1, now.atMs - this.#last.atMs);
+    this.#last = now;
+    return share > 0.05 ? BUSY_LOOK_MS : IDLE_LOOK_MS;
   }
 }
 
@@ -76,6 +72,6 @@ export function optimizeWhenBusy(): () => void {
       else plan(next);
     }, ms).unref();
   };
-  plan(SHORT_MS);
+  plan(BUSY_LOOK_MS);
   return () => clearTimeout(timer);
 }
