@@ -26,6 +26,7 @@ export const registry: readonly RegistryEntry[] = [
   entry('receiver', 'kubelet_stats', ['kubeletstats'], () => import('./receivers/kubelet_stats/index.ts')),
   entry('receiver', 'host_metrics', ['hostmetrics'], () => import('./receivers/host_metrics/index.ts')),
   entry('receiver', 'k8s_cluster', [], () => import('./receivers/k8s_cluster/index.ts')),
+  entry('receiver', 'k8s_objects', ['k8sobjects'], () => import('./receivers/k8s_objects/index.ts')),
   entry('receiver', 'otlp', [], () => import('./receivers/otlp/index.ts')),
   entry('processor', 'attributes', [], () => import('./processors/attributes/index.ts')),
   entry('processor', 'batch', [], () => import('./processors/batch/index.ts')),
@@ -58,6 +59,7 @@ export const registry: readonly RegistryEntry[] = [
   entry('extension', 'bearertokenauth', [], () => import('./extensions/bearertokenauth/index.ts')),
   entry('extension', 'file_storage', [], () => import('./extensions/file_storage/index.ts')),
   entry('extension', 'health_check', [], () => import('./extensions/health_check/index.ts')),
+  entry('extension', 'k8s_leader_elector', [], () => import('./extensions/k8s_leader_elector/index.ts')),
   entry('extension', 'zpages', [], () => import('./extensions/zpages/index.ts')),
 ];
 

@@ -14,6 +14,12 @@ const SILENCE_MS = 60_000;
 /** The version that was asked for, or the page that was to follow, is not there any more. */
 export class GoneError extends Error {}
 
+/** The version is one that the server has not reached: it is of another cluster, or of one that was restored. */
+export class FutureVersionError extends GoneError {}
+
+export const isFutureVersion = (e: unknown): boolean =>
+  e instanceof StatusError && /too large resource version/i.test(e.body);
+
 export interface ListHead {
   /** `PodList` */
   readonly kind: string;

@@ -5,7 +5,7 @@
 import { messageOf } from '../core/errors.ts';
 import { type KubernetesClient, StatusError } from './client.ts';
 import { LineScanner } from './json-stream.ts';
-import { GoneError } from './list.ts';
+import { FutureVersionError, GoneError, isFutureVersion } from './list.ts';
 import { type KubernetesObject, metadataOf, pathOf, type ResourceType, type Selection, withQuery } from './object.ts';
 
 /** The server ends the watch after this long to twice this long, so that watches spread over its replicas. */
@@ -69,6 +69,7 @@ export async function watch(
   });
   const answer = await client.open(path, { signal, timeoutMs: ANSWER_MS }).catch((e: unknown) => {
     if (!(e instanceof StatusError)) throw e;
+    if (isFutureVersion(e)) throw new FutureVersionError(e.message, { cause: e });
     if (e.status === 410) throw new GoneError(e.message, { cause: e });
     if (withInitialEvents && (e.status === 400 || e.status === 422))
       throw new NoInitialEventsError(e.message, { cause: e });
@@ -146,6 +147,7 @@ function readEvent(line: Buffer, isInitial: boolean): WatchEvent {
 function errorOf(status: Status, isInitial: boolean): Error {
   const code = typeof status.code === 'number' ? status.code : 0;
   const message = typeof status.message === 'string' ? status.message.slice(0, 1024) : 'without a message';
+  if (/too large resource version/i.test(message)) return new FutureVersionError(message);
   if (code === 410 || status.reason === 'Expired' || status.reason === 'Gone') return new GoneError(message);
   // Servers say so in the stream when their storage lacks what initial events need.
   if (isInitial) return new NoInitialEventsError(message);
