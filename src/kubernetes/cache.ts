@@ -300,11 +300,13 @@ export class ObjectCache<T extends Kept> {
   #put(kept: T): void {
     const before = this.#objects.get(kept.uid);
     if (before && before.version === kept.version) return;
+    // What listeners hold stays the object that is kept: `before` is what they know, and nothing is there twice.
+    if (before && this.kind.isSame?.(kept, before)) return;
     this.#objects.set(kept.uid, kept);
     if (!before) {
       this.#options.counters.added(1);
       this.#tellAll((l) => l.added?.(kept));
-    } else if (!this.kind.isSame?.(kept, before)) {
+    } else {
       this.#options.counters.updated(1);
       this.#tellAll((l) => l.updated?.(kept, before));
     }
