@@ -37,6 +37,8 @@ export interface GetOptions {
   /** Until the whole answer is there; for `open` until its headers are. */
   readonly timeoutMs?: number;
   readonly maxBytes?: number;
+  /** Where the answer is put. */
+  readonly buffer?: BodyBuffer;
   readonly accept?: string;
 }
 
@@ -58,6 +60,35 @@ export interface KubernetesClientOptions {
   readonly name: string;
   /** What to add to the message of a refusal. */
   readonly explain?: (status: number, body: string, path: string, method: string) => string | undefined;
+}
+
+/** An answer that was larger is not waited for again. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024;
+
+/** Memory for one answer after the other; what was read stands in it until the next one is read. */
+export class BodyBuffer {
+  #memory = Buffer.alloc(0);
+  #size = 0;
+
+  clear(): void {
+    this.#size = 0;
+    if (this.#memory.length > MAX_KEPT_BYTES) this.#memory = Buffer.alloc(0);
+  }
+
+  append(chunk: Buffer): void {
+    const size = this.#size + chunk.length;
+    if (size > this.#memory.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#memory.length, size, 64 * 1024));
+      this.#memory.copy(larger, 0, 0, this.#size);
+      this.#memory = larger;
+    }
+    chunk.copy(this.#memory, this.#size);
+    this.#size = size;
+  }
+
+  get bytes(): Buffer {
+    return this.#memory.subarray(0, this.#size);
+  }
 }
 
 interface Connections {
@@ -119,7 +150,7 @@ export class KubernetesClient {
     const deadline = new Deadline(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, options.signal);
     try {
       const answer = await this.#send(url, path, options, deadline.signal);
-      return await readBody(answer, url, options.maxBytes ?? DEFAULT_MAX_BYTES, deadline.signal);
+      return await readBody(answer, url, options.maxBytes ?? DEFAULT_MAX_BYTES, deadline.signal, options.buffer);
     } catch (e) {
       throw this.#described(e, url, deadline.signal, options.method);
     } finally {
@@ -277,7 +308,7 @@ export class KubernetesClient {
     signal: AbortSignal,
   ): Promise<StatusError> {
     const status = answer.statusCode ?? 0;
-    const body = await readBody(answer, url, MAX_REFUSAL_BYTES, signal, true)
+    const body = await readBody(answer, url, MAX_REFUSAL_BYTES, signal, undefined, true)
       .then((b) => b.toString())
       .catch(() => '');
     const told = statusMessage(body) ?? body.trim();
@@ -394,10 +425,11 @@ function readBody(
   url: URL,
   maxBytes: number,
   signal: AbortSignal,
+  buffer = new BodyBuffer(),
   isCut = false,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    buffer.clear();
     let size = 0;
     const abort = () => answer.destroy(new Error(String(signal.reason)));
     if (signal.aborted) abort();
@@ -405,12 +437,12 @@ function readBody(
     const settle = (error: Error | undefined) => {
       signal.removeEventListener('abort', abort);
       if (error) reject(error);
-      else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+      else resolve(buffer.bytes);
     };
     answer.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size <= maxBytes) {
-        chunks.push(chunk);
+        buffer.append(chunk);
         return;
       }
       settle(

@@ -5,7 +5,7 @@ import { readList } from './json-list.ts';
 
 function read(text: string) {
   const elements: unknown[] = [];
-  const rest = readList(text, 'items', '{"id":', (e) => elements.push(e));
+  const rest = readList(Buffer.from(text), 'items', '{"id":', (e) => elements.push(e));
   return { rest, elements };
 }
 

@@ -137,6 +137,35 @@ describe('metrics builder', () => {
     assert.equal(b.group(EMPTY_RESOURCE, EMPTY_SCOPE), undefined, 'what was discarded is gone, merged or not');
   });
 
+  it('uses memory again when all that stands in it is settled, and not before', () => {
+    const b = builderFor({ load: { enabled: true } });
+    const make = (value: number) => {
+      for (let i = 0; i < 700; i++) b.stream('load').point(value);
+      return b.group(EMPTY_RESOURCE, EMPTY_SCOPE)!;
+    };
+    const valuesOf = (group: { items: Uint8Array }) => {
+      const [metric] = [...metricsOf(group.items)];
+      assert.ok(metric!.data.type === 'gauge');
+      return new Set(metric!.data.points.map((p) => p.value));
+    };
+    const kept = Array.from({ length: 9 }, (_, i) => make(i));
+    const memory = new Set(kept.map((g) => g.items.buffer));
+    // In two pieces, as a splitter would.
+    for (const g of kept.slice(0, 6))
+      for (const p of g.parts) {
+        p.ack.settle(300, 0, { kind: 'delivered' });
+        p.ack.settle(p.records - 300, 0, { kind: 'delivered' });
+      }
+    const made = Array.from({ length: 6 }, (_, i) => make(100 + i));
+    for (const [i, g] of kept.slice(6).entries()) assert.deepEqual(valuesOf(g), new Set([6 + i]), 'still held');
+    for (const [i, g] of made.entries()) assert.deepEqual(valuesOf(g), new Set([100 + i]));
+    assert.ok(
+      made.some((g) => memory.has(g.items.buffer)),
+      'some memory was used again',
+    );
+    assert.ok(kept.every((g) => g.parts.every((p) => !p.ack.patient && p.ack.isMemory)));
+  });
+
   it('writes nothing of a point whose integer is no number', () => {
     const b = builderFor({});
     const limit = b.stream('memory.limit');

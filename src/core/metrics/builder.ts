@@ -7,6 +7,7 @@ import type { Group } from '../batch.ts';
 import type { Resource, Scope } from '../resource.ts';
 import { type AttributeSet, attributeSet, NO_ATTRIBUTES } from './attribute-set.ts';
 import type { MetricDeclaration, MetricSetting } from './catalogue.ts';
+import { GroupMemory } from './group-memory.ts';
 import { Layout, type Recorded, timesBytes } from './layout.ts';
 
 interface Merged {
@@ -108,8 +109,6 @@ export class MetricStream {
 
 /** Layouts that are kept for each number of points; groups of one kind of thing have few. */
 const MAX_LAYOUTS = 16;
-/** Never used again, only let go, so a group may be held for as long as anybody likes. */
-const SLAB_BYTES = 64 * 1024;
 
 export class MetricsBuilder {
   readonly #streams: readonly MetricStream[];
@@ -119,9 +118,7 @@ export class MetricsBuilder {
   readonly #now = { times: timesBytes() };
   #timesView = new DataView(this.#now.times.buffer);
   readonly #layouts = new Map<number, Layout[]>();
-  #slab = new Uint8Array(0);
-  #slabView = new DataView(this.#slab.buffer);
-  #slabUsed = 0;
+  readonly #memory = new GroupMemory();
   #isExact = true;
 
   constructor(catalogue: readonly MetricDeclaration[], settings: readonly MetricSetting[]) {
@@ -171,16 +168,13 @@ export class MetricsBuilder {
     if (count === 0) return undefined;
     const layout = this.#layoutOf(recorded);
     const size = layout.template.length;
-    if (this.#slabUsed + size > this.#slab.length) {
-      this.#slab = new Uint8Array(Math.max(SLAB_BYTES, size));
-      this.#slabView = new DataView(this.#slab.buffer);
-      this.#slabUsed = 0;
-    }
-    if (!layout.write(recorded, this.#slab, this.#slabView, this.#slabUsed)) this.#isExact = false;
-    const items = this.#slab.subarray(this.#slabUsed, this.#slabUsed + size);
-    this.#slabUsed += size;
+    const slab = this.#memory.slabFor(size);
+    const at = slab.used;
+    if (!layout.write(recorded, slab.bytes, slab.view, at)) this.#isExact = false;
+    slab.used += size;
     recorded.count = 0;
-    return { resource, scope, items, messages: layout.messages, count, parts: [] };
+    const items = slab.bytes.subarray(at, at + size);
+    return { resource, scope, items, messages: layout.messages, count, parts: slab.parts(count) };
   }
 
   #layoutOf(recorded: Recorded): Layout {

@@ -42,8 +42,8 @@ interface Pod {
   } | null;
 }
 
-/** Of a PodList as text, by the pod's uid. */
-export function podDetails(podList: string): ReadonlyMap<string, PodDetails> {
+/** Of a PodList as JSON, by the pod's uid. */
+export function podDetails(podList: Buffer): ReadonlyMap<string, PodDetails> {
   const details = new Map<string, PodDetails>();
   readList(podList, 'items', '{"metadata":', (item) => {
     const pod = item as Pod | null;

@@ -9,7 +9,7 @@ import { type MetricDeclaration, metricSettings } from '../../../core/metrics/ca
 import { switchedResource } from '../../../core/metrics/resource-attributes.ts';
 import { type Scope, scopeOf } from '../../../core/resource.ts';
 import type { ScrapeResult, Scraper } from '../../../core/scrape.ts';
-import type { KubernetesClient } from '../../../kubernetes/client.ts';
+import { BodyBuffer, type KubernetesClient } from '../../../kubernetes/client.ts';
 import { type Parse, readList } from '../../../kubernetes/json-list.ts';
 import { parseQuantity, parseWholeQuantity } from '../../../kubernetes/quantity.ts';
 import { CONTAINER_METRICS, NODE_METRICS, POD_METRICS, SYSTEM_METRICS, VOLUME_METRICS } from './catalogue.ts';
@@ -87,6 +87,8 @@ export class KubeletScraper implements Scraper {
   readonly #writers: readonly (NodeWriter | SystemWriter | PodWriter | ContainerWriter | VolumeWriter)[];
   readonly #nodes = new Entities();
   readonly #pods = new Entities();
+  readonly #summary = new BodyBuffer();
+  readonly #podList = new BodyBuffer();
   #scrapes = 0;
   #capacity = { cpus: 0, memoryBytes: 0, askedAtMs: Number.NEGATIVE_INFINITY };
 
@@ -131,7 +133,7 @@ export class KubeletScraper implements Scraper {
   async scrape(signal: AbortSignal): Promise<ScrapeResult> {
     const errors: string[] = [];
     const { kubelet } = this.#o;
-    const body = await kubelet.get('/stats/summary', { signal });
+    const body = await kubelet.get('/stats/summary', { signal, buffer: this.#summary });
     const pods = this.#needsPods ? await this.#askPods(signal, errors) : undefined;
     const claims =
       this.#claims && this.#wants.volumeTypes && pods ? await this.#askClaims(this.#claims, pods, signal) : NO_CLAIMS;
@@ -156,7 +158,7 @@ export class KubeletScraper implements Scraper {
   async #askPods(signal: AbortSignal, errors: string[]): Promise<ReadonlyMap<string, PodDetails> | undefined> {
     try {
       const { kubelet } = this.#o;
-      return kubelet.parse('/pods', await kubelet.get('/pods', { signal }), podDetails);
+      return kubelet.parse('/pods', await kubelet.get('/pods', { signal, buffer: this.#podList }), podDetails);
     } catch (e) {
       errors.push(messageOf(e));
       return undefined;
@@ -198,7 +200,7 @@ export class KubeletScraper implements Scraper {
     const { kubelet } = this.#o;
     this.#scrapes++;
     const read = (parse: Parse): Group[] =>
-      kubelet.parse('/stats/summary', body, (text) => this.#read(text, around, parse));
+      kubelet.parse('/stats/summary', body, (json) => this.#read(json, around, parse));
     const groups = read(JSON.parse);
     // Numbers beyond 2^53 are rare, and reading all of them exactly costs five times as much.
     const groupsAreExact = this.#writers.every((w) => w.builder.isExact);
@@ -208,7 +210,7 @@ export class KubeletScraper implements Scraper {
     return exact;
   }
 
-  #read(text: string, around: Surroundings, parse: Parse): Group[] {
+  #read(json: Buffer, around: Surroundings, parse: Parse): Group[] {
     const { clock } = this.#o;
     const now = { nano: clock.nowUnixNano(), ms: clock.nowMs() };
     const nodeGroups: Group[] = [];
@@ -218,7 +220,7 @@ export class KubeletScraper implements Scraper {
     const onPod = (pod: unknown): void => {
       if ((pod as PodStats | null)?.podRef) this.#writePod(pod as PodStats, around);
     };
-    const rest = readList(text, 'pods', '{"podRef":', onPod, parse);
+    const rest = readList(json, 'pods', '{"podRef":', onPod, parse);
     const node = (rest as Summary | null)?.node;
     if (node && this.#groups.has('node')) this.#writeNode(node);
     return [...nodeGroups, ...podGroups];
