@@ -49,6 +49,14 @@ export interface StartCase extends CommonCase {
   readonly starts: number;
 }
 
+/** Scrapes a kubelet with so many pods again and again; one figure per number of pods. */
+export interface KubeletCase extends CommonCase {
+  readonly kind: 'kubelet';
+  readonly pods: readonly number[];
+  readonly settleSeconds: number;
+  readonly seconds: number;
+}
+
 /** Takes `points` over OTLP/HTTP and sends them on. */
 export interface PointsCase extends CommonCase {
   readonly kind: 'points';
@@ -59,7 +67,7 @@ export interface PointsCase extends CommonCase {
   readonly peerShare: number;
 }
 
-export type BenchCase = ThroughputCase | SpansCase | PointsCase | IdleCase | StartCase;
+export type BenchCase = ThroughputCase | SpansCase | PointsCase | IdleCase | StartCase | KubeletCase;
 
 const THROUGHPUT: readonly Figure[] = [
   { key: 'linesPerCpuSecond', label: 'lines per CPU-second', unit: '', better: 'more' },
@@ -88,6 +96,13 @@ const IDLE: readonly Figure[] = [
 const START: readonly Figure[] = [
   { key: 'firstRecordMs', label: 'start to first record', unit: 'ms', better: 'less' },
   { key: 'cpuMs', label: 'CPU time until then', unit: 'ms', better: 'less' },
+];
+
+const KUBELET: readonly Figure[] = [
+  { key: 'scrapeMs10', label: 'CPU time of a scrape of 10 pods', unit: 'ms', better: 'less' },
+  { key: 'scrapeMs110', label: 'of 110 pods', unit: 'ms', better: 'less' },
+  { key: 'scrapeMs500', label: 'of 500 pods', unit: 'ms', better: 'less' },
+  { key: 'rssMb', label: 'peak RSS with 110 pods', unit: 'MB', better: 'less' },
 ];
 
 const throughput = {
@@ -168,4 +183,13 @@ export const CASES: readonly BenchCase[] = [
   },
   { kind: 'start', name: 'start', title: 'start without batching', starts: 10, figures: START },
   { kind: 'start', name: 'start-batch', title: 'start, batch timeout 200 ms', starts: 10, figures: START },
+  {
+    kind: 'kubelet',
+    name: 'kubelet',
+    title: 'metrics of the pods of a node',
+    pods: [10, 110, 500],
+    settleSeconds: 3,
+    seconds: 10,
+    figures: KUBELET,
+  },
 ];

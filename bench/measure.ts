@@ -2,7 +2,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BenchCase, IdleCase, PointsCase, SpansCase, StartCase, ThroughputCase } from './cases.ts';
+import { startFakeServer, summaryOf } from '../test/helpers/kubelet.ts';
+import type { BenchCase, IdleCase, KubeletCase, PointsCase, SpansCase, StartCase, ThroughputCase } from './cases.ts';
 import { podLogs, recordsOf } from './generate.ts';
 import { sendLoad } from './load.ts';
 import {
@@ -46,6 +47,8 @@ export function measure(bench: Bench, c: BenchCase, who: Contestant, scale = 1):
       return idle(bench, c, who);
     case 'start':
       return start(bench, c, who);
+    case 'kubelet':
+      return kubelet(bench, c, who);
   }
 }
 
@@ -144,6 +147,32 @@ async function start(bench: Bench, c: StartCase, who: Contestant): Promise<Figur
     const count = await allArrived(bench, collector, 1, 60_000, 5);
     return { firstRecordMs: count.firstAtMs - startedAtMs, cpuMs: cpuSeconds(collector.pid) * 1000 };
   });
+}
+
+async function kubelet(bench: Bench, c: KubeletCase, who: Contestant): Promise<Figures> {
+  const figures: Record<string, number> = {};
+  for (const pods of c.pods) {
+    const text = JSON.stringify(summaryOf({ pods }));
+    const server = await startFakeServer(() => ({ status: 200, text }));
+    // Often enough to be measured, seldom enough that neither collector misses a turn.
+    const input = { KUBELET: server.url, INTERVAL: `${Math.round(20 + 0.4 * pods)}ms` };
+    try {
+      await withCollector(bench, c, who, input, async (collector) => {
+        await sleep(c.settleSeconds * 1000);
+        const cpu = cpuSeconds(collector.pid);
+        const scrapes = server.requests.length;
+        await sleep(c.seconds * 1000);
+        const done = server.requests.length - scrapes;
+        if ((await bench.sink.count(false)).requests < done) throw new Error('metrics are missing at the destination');
+        figures[`scrapeMs${pods}`] = ((cpuSeconds(collector.pid) - cpu) * 1000) / done;
+        if (pods === 110) figures['rssMb'] = (memoryOf(collector.pid).peakRssKb * 1024) / MB;
+        return figures;
+      });
+    } finally {
+      await server.close();
+    }
+  }
+  return figures;
 }
 
 async function withCollector(
