@@ -4,14 +4,18 @@
  */
 import type { Clock } from '../../../core/clock.ts';
 import { type Environment, environment } from '../../../core/environment.ts';
-import { ConfigError } from '../../../core/errors.ts';
+import { ConfigError, messageOf } from '../../../core/errors.ts';
+import type { Logger } from '../../../core/log.ts';
 import type { ApiServer } from '../../../kubernetes/api-server.ts';
-import type { Kept, Kind, ObjectCache, Subscription } from '../../../kubernetes/cache.ts';
-import { resourceName, type Selection } from '../../../kubernetes/object.ts';
+import type { Kind, ObjectCache, Subscription } from '../../../kubernetes/cache.ts';
+import type { KubernetesClient } from '../../../kubernetes/client.ts';
+import { kubeletClient } from '../../../kubernetes/kubelet.ts';
+import { type ResourceType, resourceName, type Selection } from '../../../kubernetes/object.ts';
 import { type K8sAttributesConfig, OWNER_KINDS, type OwnerKind } from './config.ts';
 import { NO_SURROUNDINGS, podAttributes, type Surroundings } from './enrich.ts';
 import { type ObjectFacts, objectKind, type PodFacts, podKind } from './facts.ts';
 import { keysOf } from './identify.ts';
+import { KubeletPods } from './kubelet-pods.ts';
 import { PodIndex } from './pod-index.ts';
 import type { Rules } from './rules.ts';
 
@@ -62,14 +66,56 @@ export interface ClusterOptions {
   readonly id: string;
   readonly config: K8sAttributesConfig;
   readonly rules: Rules;
-  readonly api: ApiServer;
+  /** Called when something is asked of it. */
+  readonly api: () => ApiServer;
   readonly clock: Clock;
+  readonly log: Logger;
+  /** For tests: the kubelet. */
+  readonly kubelet?: Pick<KubernetesClient, 'get' | 'parse'> | undefined;
   readonly env?: Environment;
 }
 
+interface Source {
+  readonly kind: ResourceType;
+  readonly synced: Promise<void>;
+  readonly isSynced: boolean;
+  readonly failure: string | undefined;
+}
+
 interface Watched {
-  readonly cache: ObjectCache<Kept>;
+  readonly cache: Source;
   readonly subscribe: () => Subscription;
+}
+
+function kubeletPods(kind: Kind<PodFacts>, node: string, env: Environment, options: ClusterOptions): KubeletPods {
+  const { config, clock, log } = options;
+  const { kubelet, filter } = config;
+  const endpoint = kubelet.endpoint || `${node}:10250`;
+  const settings = {
+    endpoint,
+    authType: endpoint.startsWith('http://') ? ('none' as const) : ('serviceAccount' as const),
+    context: config.context,
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    serverName: '',
+    isVerified: !kubelet.insecure_skip_verify,
+    parameters: {},
+  };
+  let client = options.kubelet;
+  try {
+    client ??= kubeletClient(settings, { clock, log, env });
+  } catch (e) {
+    throw new ConfigError(messageOf(e), { cause: e });
+  }
+  return new KubeletPods({
+    client,
+    kind,
+    filter,
+    intervalMs: kubelet.poll_interval,
+    timeoutMs: kubelet.request_timeout,
+    log,
+  });
 }
 
 export class Cluster implements Surroundings {
@@ -77,6 +123,8 @@ export class Cluster implements Surroundings {
   /** Moves whenever something besides pods changes that attributes are made of. */
   revision = 0;
   clusterUid = '';
+  /** Somebody waits for a pod. */
+  readonly hurry: () => void;
   readonly #watched: Watched[] = [];
   readonly #podListeners = new Set<(pod: PodFacts) => void>();
   readonly #namespaces = new Map<string, ObjectFacts>();
@@ -86,7 +134,8 @@ export class Cluster implements Surroundings {
   #users = 0;
   #sweeping: NodeJS.Timeout | undefined;
 
-  constructor({ id, config, rules, api, clock, env = environment() }: ClusterOptions) {
+  constructor(options: ClusterOptions) {
+    const { id, config, rules, api, clock, env = environment() } = options;
     const associations = config.pod_association;
     const attribute = (pod: PodFacts, name: string): string =>
       podAttributes(pod, rules, NO_SURROUNDINGS).get(name) ?? '';
@@ -141,12 +190,17 @@ export class Cluster implements Surroundings {
         },
       );
     }
-    const pods = api.cache(
-      podKind({ id: `${id}/pods`, rules, excluded: config.exclude.pods.map((p) => p.name), needsContainerIds }),
-      selection,
-    );
+    const kind = podKind({
+      id: `${id}/pods`,
+      rules,
+      excluded: config.exclude.pods.map((p) => p.name),
+      needsContainerIds,
+    });
+    const kubelet = config.kubelet.enabled ? kubeletPods(kind, node, env, options) : undefined;
+    this.hurry = () => kubelet?.hurry();
+    const pods: Pick<ObjectCache<PodFacts>, 'subscribe'> & Source = kubelet ?? api().cache(kind, selection);
     this.#watched.push({
-      cache: pods as unknown as ObjectCache<Kept>,
+      cache: pods,
       subscribe: () =>
         pods.subscribe({
           added: (pod) => {
@@ -163,19 +217,19 @@ export class Cluster implements Surroundings {
   }
 
   #watch(
-    api: ApiServer,
+    api: () => ApiServer,
     kind: Kind<ObjectFacts>,
     selection: Selection,
     { set, remove, change }: { set: (o: ObjectFacts) => void; remove: (o: ObjectFacts) => void; change: () => void },
   ): void {
-    const cache = api.cache(kind, selection);
+    const cache = api().cache(kind, selection);
     const put = (o: ObjectFacts): void => {
       set(o);
       this.revision++;
       change();
     };
     this.#watched.push({
-      cache: cache as unknown as ObjectCache<Kept>,
+      cache,
       subscribe: () =>
         cache.subscribe({
           added: put,

@@ -180,6 +180,28 @@ export const schema = z.preprocess(
       pod_delete_grace_period: duration()
         .prefault('120s')
         .describe('How long deleted pods are known after their last record'),
+      kubelet: section(
+        z.strictObject({
+          enabled: z
+            .boolean()
+            .default(false)
+            .describe('Pods come from the kubelet of this node, without work for the API server'),
+          endpoint: z
+            .string()
+            .default('')
+            .describe(
+              'Address of the kubelet, `${env:K8S_NODE_IP}:10250`; empty: port 10250 of the node that is filtered by',
+            ),
+          poll_interval: duration()
+            .prefault('10s')
+            .describe('How often it is asked; sooner when records wait for a pod'),
+          request_timeout: duration().prefault('10s').describe('Longest time for an answer'),
+          insecure_skip_verify: z.boolean().default(false).describe('Do not check its certificate'),
+          allow_insecure_http: z.boolean().default(false).describe('Allow an endpoint with http://'),
+        }),
+      )
+        .prefault({})
+        .describe('The kubelet as the source of pods; their owners and namespaces still come from the API server'),
       wait_for_pod: section(
         z.strictObject({
           timeout: duration().prefault('5s').describe('Longest wait, once for every pod; 0: no wait'),
@@ -190,6 +212,16 @@ export const schema = z.preprocess(
         .describe('Not in otelcol: records with a k8s.pod.uid that is not known yet wait for the pod'),
     })
     .superRefine((c, ctx) => {
+      const { kubelet, filter } = c;
+      const issue = (path: string[], message: string): void => ctx.addIssue({ code: 'custom', path, message });
+      if (kubelet.enabled) {
+        if (kubelet.endpoint === '' && filter.node === '' && filter.node_from_env_var === '')
+          issue(['kubelet', 'endpoint'], 'kubelet needs an endpoint, or filter.node or filter.node_from_env_var');
+        if (kubelet.endpoint.startsWith('http://') && !kubelet.allow_insecure_http)
+          issue(['kubelet', 'endpoint'], 'an endpoint with http:// needs allow_insecure_http: true');
+        if (filter.fields.length > 0) issue(['filter', 'fields'], 'the kubelet knows no field selectors');
+        if (kubelet.poll_interval <= 0) issue(['kubelet', 'poll_interval'], 'poll_interval must be positive');
+      }
       const seen = new Set<string>();
       for (const [i, rule] of c.pod_association.entries()) {
         const key = JSON.stringify(rule.sources.map((s) => `${s.from} ${s.name}`).sort());

@@ -285,3 +285,38 @@ test('a right that is missing fails the start, which waits for metadata, with th
   );
   await server.stop();
 });
+
+test('pods come from the kubelet when it is the source, at once when records wait', async () => {
+  const pods = new Map([[1, pod(1)]]);
+  const seen: string[] = [];
+  const kubelet = {
+    get: async (path: string) => {
+      seen.push(path);
+      return Buffer.from(
+        JSON.stringify({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: [...pods.values()] }),
+      );
+    },
+    parse: <T>(_path: string, body: Buffer, parse: (body: Buffer) => T): T => parse(body),
+  };
+  const api = new FakeApi();
+  const r = await running(
+    {
+      ...CONFIG,
+      kubelet: { enabled: true, endpoint: '127.0.0.1:10250', poll_interval: '1h' },
+      filter: { labels: [{ key: 'no', op: 'does-not-exist' }] },
+      wait_for_metadata: true,
+      wait_for_pod: { timeout: '20s' },
+    },
+    api.api,
+    { kubelet },
+  );
+  assert.equal((await r.enriched({ 'k8s.pod.uid': uidOf(1) }))['k8s.pod.name'], 'web-6c85f59dbf-1');
+  pods.set(2, pod(2)).set(3, pod(3, { metadata: { labels: { no: '' } } }));
+  await r.consume({ 'k8s.pod.uid': uidOf(2) });
+  await until('the new pod', () => r.next.batches.length === 2);
+  assert.equal(r.next.batches[1]!.groups[0]!.resource.attributes.get('k8s.pod.name'), 'web-6c85f59dbf-2');
+  assert.equal(r.cluster.pods.get(`0 ${uidOf(3)}`), undefined);
+  assert.deepEqual([...new Set(seen)], ['/pods']);
+  assert.equal(api.caches.length, 0);
+  await r.stop();
+});

@@ -5,7 +5,7 @@ import { ConfigError } from '../../../core/errors.ts';
 import { type Resource, resourceOf } from '../../../core/resource.ts';
 import type { Counter } from '../../../core/telemetry.ts';
 import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
-import { Cluster } from './cluster.ts';
+import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { K8sAttributesConfig } from './config.ts';
 import { enrichedAttributes } from './enrich.ts';
 import type { PodFacts } from './facts.ts';
@@ -37,12 +37,31 @@ export function conventionsOf(gates: ReadonlyMap<string, boolean> | undefined): 
   return { v0, v1 };
 }
 
-export function makeK8sAttributes(config: K8sAttributesConfig, ctx: ProcessorContext, api?: ApiServer): Processor {
+/** For tests. */
+export interface Servers {
+  readonly api?: ApiServer;
+  readonly kubelet?: ClusterOptions['kubelet'];
+}
+
+export function makeK8sAttributes(
+  config: K8sAttributesConfig,
+  ctx: ProcessorContext,
+  { api, kubelet }: Servers = {},
+): Processor {
   if (config.passthrough) return makePassthrough(config, ctx);
   const rules = compileRules(config.extract, conventionsOf(ctx.gates));
   const cluster = ctx.host.shared(
     `k8s_attributes/${ctx.id}`,
-    () => new Cluster({ id: ctx.id, config, rules, api: api ?? openApiServer(config, ctx), clock: ctx.clock }),
+    () =>
+      new Cluster({
+        id: ctx.id,
+        config,
+        rules,
+        api: () => api ?? openApiServer(config, ctx),
+        clock: ctx.clock,
+        log: ctx.log,
+        kubelet,
+      }),
   );
   return new K8sAttributes(config, ctx, rules, cluster);
 }
@@ -136,6 +155,7 @@ class K8sAttributes implements Processor {
     }
     if (rest.length > 0)
       await this.#ctx.next.consume(this.#enrich(makeBatch(batch.signal, rest, batch.metadata, batch.peer)));
+    if (late.length > 0) this.#cluster.hurry();
     for (const [uid, g] of late) this.#waiting.hold(uid, makeBatch(batch.signal, [g], batch.metadata, batch.peer));
     // Some may have become known while the rest was handed on.
     for (const [uid, g] of late) if (this.#entry(g.resource, batch.peer ?? '').pod) this.#waiting.found(uid);

@@ -96,6 +96,12 @@ test('what is wrong with the configuration is told', () => {
     [{ exclude: { pods: [{ name: '(' }] } }, /compiling regex/],
     [{ filter: { fields: [{ key: 'a', op: 'exists' }] } }, /'exists' is not a valid field filter operation/],
     [{ filter: { labels: [{ key: 'a', op: 'in' }] } }, /'in' is not a valid label filter operation/],
+    [{ kubelet: { enabled: true } }, /kubelet needs an endpoint/],
+    [{ kubelet: { enabled: true, endpoint: 'http://a:10255' } }, /needs allow_insecure_http/],
+    [
+      { kubelet: { enabled: true, endpoint: 'a' }, filter: { fields: [{ key: 'a', value: 'b' }] } },
+      /the kubelet knows no field selectors/,
+    ],
     [{ auth_type: 'magic' }, /invalid authType for kubernetes: magic/],
     [{ pod_association: [{ sources: [{ from: 'moon' }] }] }, /resource_attribute or connection/],
     [{ pod_association: [{ sources: Array(5).fill({ from: 'connection' }) }] }, /too many association sources/],

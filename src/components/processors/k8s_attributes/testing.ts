@@ -9,7 +9,7 @@ import { type KubernetesObject, StringPool } from '../../../kubernetes/object.ts
 import type { Value } from '../../../wire/otlp.ts';
 import type { Cluster } from './cluster.ts';
 import { schema } from './config.ts';
-import { makeK8sAttributes } from './processor.ts';
+import { makeK8sAttributes, type Servers } from './processor.ts';
 
 type Loose = Readonly<Record<string, unknown>>;
 
@@ -119,6 +119,7 @@ export const resource = (attributes: Readonly<Record<string, Value>>): Resource 
 
 export interface RunningOptions {
   readonly signal?: Signal;
+  readonly kubelet?: Servers['kubelet'];
   readonly gates?: ReadonlyMap<string, boolean>;
   readonly answer?: (call: number) => void | Promise<void>;
 }
@@ -134,7 +135,7 @@ export async function running(config: object, api: ApiServer, options: RunningOp
     pipelineId: 'logs',
     next: next.consumer,
   };
-  const processor: Processor = makeK8sAttributes(schema.parse(config), context, api);
+  const processor: Processor = makeK8sAttributes(schema.parse(config), context, { api, kubelet: options.kubelet });
   await processor.start?.();
   const source = new TestSource(true);
   const group = (attributes: Readonly<Record<string, Value>>): Group => source.group(['x'], resource(attributes));
