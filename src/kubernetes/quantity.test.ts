@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseQuantity, parseWholeQuantity } from './quantity.ts';
+import { parseMilliQuantity, parseQuantity, parseWholeQuantity } from './quantity.ts';
 
 test('quantities mean what Kubernetes means, to the last bit', () => {
   const rows: readonly [unknown, number | undefined][] = [
@@ -37,4 +37,12 @@ test('bytes are rounded up', () => {
   assert.equal(parseWholeQuantity('1500m'), 2);
   assert.equal(parseWholeQuantity('64Mi'), 67108864);
   assert.equal(parseWholeQuantity('x'), undefined);
+});
+
+test('thousandths are whole, and rounded up only where there is more', () => {
+  for (const milli of Array.from({ length: 2000 }, (_, i) => i)) assert.equal(parseMilliQuantity(`${milli}m`), milli);
+  assert.equal(parseMilliQuantity('1.5'), 1500);
+  assert.equal(parseMilliQuantity('0.0001'), 1);
+  assert.equal(parseMilliQuantity('100u'), 1);
+  assert.equal(parseMilliQuantity(''), undefined);
 });

@@ -52,15 +52,14 @@ export const nodes = (reports: NodeReports): ObjectKind => ({
       false,
     );
   },
-  facts(o, pool, wants) {
+  facts(o, _pools, wants) {
     if (!wants.entities) return undefined;
     const { metadata: m } = o;
     const conditions = list(part(o.status), 'conditions').map((c): [string, string] => [
       conditionMetric(text(c, 'type')),
       text(c, 'status').toLowerCase(),
     ]);
-    const attributes = flat(
-      pool,
+    const own = flat(
       texts(m.labels),
       [
         ['k8s.node.name', m.name],
@@ -68,7 +67,7 @@ export const nodes = (reports: NodeReports): ObjectKind => ({
       ],
       conditions,
     );
-    return { entities: [{ type: 'k8s.node', idKey: 'k8s.node.uid', id: m.uid, attributes }] };
+    return { entities: [{ type: 'k8s.node', idKey: 'k8s.node.uid', id: m.uid, shared: [], own }] };
   },
 });
 
@@ -86,14 +85,14 @@ export const NAMESPACES: ObjectKind = {
       ['k8s.namespace.name', o.metadata.name],
     ]);
   },
-  facts({ metadata: m, status }, pool, wants) {
+  facts({ metadata: m, status }, _pools, wants) {
     if (!wants.entities) return undefined;
-    const attributes = flat(pool, [
+    const own = flat([
       ['k8s.namespace.name', m.name],
       ['k8s.namespace.phase', snakeCase(text(part(status), 'phase'))],
       ['k8s.namespace.creation_timestamp', m.creationTimestamp ?? ''],
     ]);
-    return { entities: [{ type: 'k8s.namespace', idKey: 'k8s.namespace.uid', id: m.uid, attributes }] };
+    return { entities: [{ type: 'k8s.namespace', idKey: 'k8s.namespace.uid', id: m.uid, shared: [], own }] };
   },
 };
 

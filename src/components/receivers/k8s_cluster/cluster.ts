@@ -9,7 +9,7 @@ import { CLUSTER_QUOTAS, NAMESPACES, nodes, RESOURCE_QUOTAS } from './cluster-ki
 import { list, part } from './fields.ts';
 import type { K8sClusterConfig } from './index.ts';
 import type { Measured } from './items.ts';
-import type { ClusterObject, ObjectKind, PodLinks, ServiceFacts } from './object-kind.ts';
+import { type ClusterObject, type ObjectKind, type PodLinks, Pools, type ServiceFacts } from './object-kind.ts';
 import { PODS } from './pods.ts';
 import { ObjectRecorder } from './recorder.ts';
 import { ENDPOINT_SLICES, SERVICES, ServiceMetrics } from './services.ts';
@@ -99,6 +99,7 @@ export class Cluster {
   }
 
   #cache(id: string, kind: ObjectKind, namespace: string, api: ApiServer): ObjectCache<ClusterObject> {
+    let pools: Pools | undefined;
     const declared: Kind<ClusterObject> = {
       ...kind.type,
       id: `${id}/${kind.type.resource}`,
@@ -110,7 +111,8 @@ export class Cluster {
           kind.measure(object, this.recorder);
           measured = this.recorder.end();
         }
-        const facts = kind.facts?.(object, pool, this.#wants);
+        if (pools?.texts !== pool) pools = new Pools(pool);
+        const facts = kind.facts?.(object, pools, this.#wants);
         return { uid, version: compactVersion(resourceVersion ?? ''), measured, facts };
       },
     };

@@ -5,7 +5,7 @@ import type { Consumer } from '../../../core/batch.ts';
 import { StringPool } from '../../../kubernetes/object.ts';
 import { NAMESPACES, nodes } from './cluster-kinds.ts';
 import { EntityEvents } from './entity-events.ts';
-import type { ClusterObject, ObjectKind } from './object-kind.ts';
+import { type ClusterObject, type ObjectKind, Pools } from './object-kind.ts';
 import { PODS } from './pods.ts';
 import { SERVICES } from './services.ts';
 import { configOf, eventsOf, object } from './testing.ts';
@@ -28,7 +28,7 @@ const kept = (kind: ObjectKind, o: ReturnType<typeof object>): ClusterObject => 
   uid: o.metadata.uid,
   version: 1,
   measured: [],
-  facts: kind.facts!(o, new StringPool(), { entities: true }),
+  facts: kind.facts!(o, new Pools(new StringPool()), { entities: true }),
 });
 const workload = (resource: string): ObjectKind => WORKLOAD_KINDS.find((k) => k.type.resource === resource)!;
 const podWith = (...ids: string[]) =>

@@ -123,7 +123,8 @@ export class EntityEvents {
     const put = (list: readonly string[]): void => {
       for (let i = 0; i < list.length; i += 2) attributes.set(list[i]!, list[i + 1]!);
     };
-    put(entity.attributes);
+    put(entity.shared);
+    put(entity.own);
     const pod = object.facts?.pod;
     if (pod && entity.type === 'k8s.pod') put(this.#options.podAttributes(pod));
     record.set('otel.entity.interval', BigInt(this.#options.intervalMs));

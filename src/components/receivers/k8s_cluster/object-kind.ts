@@ -10,8 +10,10 @@ export interface Entity {
   /** `k8s.pod.uid` */
   readonly idKey: string;
   readonly id: string;
-  /** Names and values in turn. */
-  readonly attributes: readonly string[];
+  /** Attributes that other objects may have too: names and values in turn, one list for all that are equal. */
+  readonly shared: readonly string[];
+  /** The others, which win. */
+  readonly own: readonly string[];
 }
 
 export interface Owner {
@@ -75,16 +77,47 @@ export interface ObjectKind {
   readonly hasEntity?: boolean;
   measure?(object: KubernetesObject, recorder: ObjectRecorder): void;
   /** What is kept besides metrics. */
-  facts?(object: KubernetesObject, pool: StringPool, wants: { readonly entities: boolean }): Facts | undefined;
+  facts?(object: KubernetesObject, pools: Pools, wants: { readonly entities: boolean }): Facts | undefined;
 }
 
 export const CORE = (resource: string): ResourceType => ({ group: '', version: 'v1', resource });
 export const APPS = (resource: string): ResourceType => ({ group: 'apps', version: 'v1', resource });
 export const BATCH = (resource: string): ResourceType => ({ group: 'batch', version: 'v1', resource });
 
-/** Pooled, names and values in turn. */
-export function flat(pool: StringPool, ...lists: readonly (readonly (readonly [string, string])[])[]): string[] {
+type Pairs = readonly (readonly [name: string, value: string])[];
+
+const MAX_LISTS = 1 << 14;
+
+/** One copy of what objects of a cluster have in common: texts, and lists of names and values. */
+export class Pools {
+  readonly texts: StringPool;
+  readonly #lists = new Map<string, readonly string[]>();
+
+  constructor(texts: StringPool) {
+    this.texts = texts;
+  }
+
+  /** Names and values in turn; equal lists are one. */
+  list(...pairs: readonly Pairs[]): readonly string[] {
+    const all = flat(...pairs);
+    const key = all.join('\0');
+    const known = this.#lists.get(key);
+    if (known) return known;
+    const list = all.map((text) => this.texts.share(text));
+    if (this.#lists.size >= MAX_LISTS) this.#lists.clear();
+    this.#lists.set(key, list);
+    return list;
+  }
+
+  owner({ kind, name, uid }: Owner): Owner {
+    const { texts } = this;
+    return { kind: texts.share(kind), name: texts.share(name), uid: texts.share(uid) };
+  }
+}
+
+/** Names and values in turn. */
+export function flat(...lists: readonly Pairs[]): string[] {
   const all: string[] = [];
-  for (const entries of lists) for (const [name, value] of entries) all.push(pool.share(name), pool.share(value));
-  return all;
+  for (const pairs of lists) for (const [name, value] of pairs) all.push(name, value);
+  return all.slice();
 }

@@ -1,9 +1,9 @@
 /** Pods and their containers. Init and ephemeral containers are not reported, as upstream. */
 
-import type { KubernetesObject, StringPool } from '../../../kubernetes/object.ts';
+import type { KubernetesObject } from '../../../kubernetes/object.ts';
 import { parseMilliQuantity, parseWholeQuantity } from '../../../kubernetes/quantity.ts';
 import { containerId, count, imageOf, list, part, text, texts } from './fields.ts';
-import { CORE, type Entity, flat, type ObjectKind } from './object-kind.ts';
+import { CORE, type Entity, type ObjectKind, type Pools } from './object-kind.ts';
 import type { ObjectRecorder } from './recorder.ts';
 import { ownerAttributes, ownersOf } from './workloads.ts';
 
@@ -85,29 +85,28 @@ function lastReason(status: Status | undefined): string | undefined {
   return last === undefined || last === null ? undefined : text(part(last), 'reason');
 }
 
-function containerEntity(pod: KubernetesObject, status: Status, pool: StringPool): Entity {
+function containerEntity(pod: KubernetesObject, status: Status, pools: Pools): Entity {
   const state = stateOf(status);
   const image = imageOf(text(status, 'image'));
   const reason = state === undefined ? '' : text(part(status.state, state), 'reason');
   const startedAt = state === undefined ? '' : text(part(status.state, state), 'startedAt');
-  const found: [string, string][] = [
-    ['k8s.pod.uid', pod.metadata.uid],
-    ['k8s.pod.name', pod.metadata.name],
-    ['k8s.node.name', text(part(pod.spec), 'nodeName')],
+  const shared: [string, string][] = [
     ['k8s.namespace.name', pod.metadata.namespace ?? ''],
     ['k8s.container.name', text(status, 'name')],
   ];
-  if (image) found.push(['container.image.name', image.name], ['container.image.tag', image.tag]);
-  if (state !== undefined) found.push(['container.status', state]);
-  if (reason !== '') found.push(['container.status.reason', reason]);
-  if (startedAt !== '') found.push(['container.creation_timestamp', startedAt]);
-  return {
-    type: 'container',
-    idKey: 'container.id',
-    id: containerId(text(status, 'containerID')),
-    attributes: flat(pool, found),
-  };
+  if (image) shared.push(['container.image.name', image.name], ['container.image.tag', image.tag]);
+  if (state !== undefined) shared.push(['container.status', state]);
+  if (reason !== '') shared.push(['container.status.reason', reason]);
+  const own = ['k8s.pod.uid', pod.metadata.uid, 'k8s.pod.name', pod.metadata.name, ...nodeName(pod, pools)];
+  if (startedAt !== '') own.push('container.creation_timestamp', startedAt);
+  const id = containerId(text(status, 'containerID'));
+  return { type: 'container', idKey: 'container.id', id, shared: pools.list(shared), own: own.slice() };
 }
+
+const nodeName = (pod: KubernetesObject, pools: Pools): [string, string] => [
+  'k8s.node.name',
+  pools.texts.share(text(part(pod.spec), 'nodeName')),
+];
 
 export const PODS: ObjectKind = {
   type: CORE('pods'),
@@ -133,32 +132,36 @@ export const PODS: ObjectKind = {
         r,
       );
   },
-  facts(o, pool, wants) {
+  facts(o, pools, wants) {
     if (!wants.entities) return undefined;
     const { metadata: m } = o;
     const status = part(o.status);
     const owners = ownersOf(o);
-    const found: [string, string][] = [
+    const labels = texts(m.labels);
+    const shared: [string, string][] = [
       ['k8s.namespace.name', m.namespace ?? ''],
-      ['k8s.node.name', text(part(o.spec), 'nodeName')],
-      ['k8s.pod.name', m.name],
       ['k8s.pod.phase', text(status, 'phase')],
-      ['pod.creation_timestamp', m.creationTimestamp ?? ''],
     ];
-    if (text(status, 'reason') !== '') found.push(['k8s.pod.status_reason', text(status, 'reason')]);
+    if (text(status, 'reason') !== '') shared.push(['k8s.pod.status_reason', text(status, 'reason')]);
     for (const owner of owners)
       if (owner.kind !== 'ReplicaSet' && owner.kind !== 'Job')
-        found.push(['k8s.workload.kind', owner.kind], ['k8s.workload.name', owner.name]);
-    const attributes = flat(pool, texts(m.labels), ownerAttributes(owners), found);
+        shared.push(['k8s.workload.kind', owner.kind], ['k8s.workload.name', owner.name]);
+    const own = ['k8s.pod.name', m.name, ...nodeName(o, pools), 'pod.creation_timestamp', m.creationTimestamp ?? ''];
+    const owner = owners.find(({ kind }) => kind === 'ReplicaSet' || kind === 'Job');
+    const entity: Entity = {
+      type: 'k8s.pod',
+      idKey: 'k8s.pod.uid',
+      id: m.uid,
+      shared: pools.list(labels, ownerAttributes(owners), shared),
+      own: own.slice(),
+    };
     return {
-      entities: [
-        { type: 'k8s.pod', idKey: 'k8s.pod.uid', id: m.uid, attributes },
-        ...list(status, 'containerStatuses').map((s) => containerEntity(o, s, pool)),
-      ],
+      // Copies have no room to grow, which is more than what is in them.
+      entities: [entity, ...list(status, 'containerStatuses').map((s) => containerEntity(o, s, pools))].slice(),
       pod: {
-        namespace: pool.share(m.namespace ?? ''),
-        labels: flat(pool, texts(m.labels)),
-        owner: owners.find((owner) => owner.kind === 'ReplicaSet' || owner.kind === 'Job'),
+        namespace: pools.texts.share(m.namespace ?? ''),
+        labels: pools.list(labels),
+        owner: owner && pools.owner(owner),
       },
     };
   },

@@ -120,7 +120,8 @@ export class ObjectRecorder {
   }
 
   end(): readonly Measured[] {
-    const measured = this.#measured;
+    // Copies have no room to grow, which is more than what is in them.
+    const measured = this.#measured.slice();
     this.begin();
     return measured;
   }

@@ -26,14 +26,14 @@ export const SERVICES: ObjectKind = {
   type: CORE('services'),
   metrics: ['k8s.service.'],
   hasEntity: true,
-  facts(o, pool, wants) {
+  facts(o, { texts: pool }, wants) {
     const { metadata: m } = o;
     const spec = part(o.spec);
     const selector = texts(spec.selector);
     const service: ServiceFacts = {
       namespace: pool.share(m.namespace ?? ''),
       name: m.name,
-      selector: flat(pool, selector),
+      selector: flat(selector),
       metrics: {
         metadata: { name: m.name, namespace: pool.share(m.namespace ?? ''), uid: m.uid, resourceVersion: '' },
         type: pool.share(text(spec, 'type')),
@@ -44,8 +44,7 @@ export const SERVICES: ObjectKind = {
     };
     if (!wants.entities) return { service };
     const annotations = texts(m.annotations).filter(([name]) => name !== LAST_APPLIED);
-    const attributes = flat(
-      pool,
+    const own = flat(
       prefixed('k8s.service.selector.', selector),
       prefixed('k8s.service.label.', texts(m.labels)),
       prefixed('k8s.service.annotation.', annotations),
@@ -55,14 +54,14 @@ export const SERVICES: ObjectKind = {
         ['k8s.service.creation_timestamp', m.creationTimestamp ?? ''],
       ],
     );
-    return { service, entities: [{ type: 'k8s.service', idKey: 'k8s.service.uid', id: m.uid, attributes }] };
+    return { service, entities: [{ type: 'k8s.service', idKey: 'k8s.service.uid', id: m.uid, shared: [], own }] };
   },
 };
 
 export const ENDPOINT_SLICES: ObjectKind = {
   type: { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' },
   metrics: [ENDPOINT_COUNT],
-  facts(o, pool) {
+  facts(o, { texts: pool }) {
     const service = o.metadata.labels?.[SERVICE_NAME];
     if (!service) return undefined;
     const zones = new Map<string, ZoneCounts>();

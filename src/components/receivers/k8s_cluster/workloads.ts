@@ -159,20 +159,21 @@ export const WORKLOAD_KINDS: readonly ObjectKind[] = WORKLOADS.map((w): ObjectKi
         ...(w.resource?.(o) ?? []),
       ]);
     },
-    facts(o, pool, wants) {
+    facts(o, pools, wants) {
       if (!wants.entities) return undefined;
       const { metadata: m } = o;
       const owners = ownersOf(o);
-      const attributes = flat(pool, texts(m.labels), ownerAttributes(owners), [
+      const own = flat(texts(m.labels), ownerAttributes(owners), [
         ['k8s.workload.kind', w.kind],
         ['k8s.workload.name', m.name],
         ['k8s.namespace.name', m.namespace ?? ''],
         [`${lower}.creation_timestamp`, m.creationTimestamp ?? ''],
         ...(w.attributes?.(o) ?? []),
-      ]);
+      ]).map((text) => pools.texts.share(text));
+      const owner = owners.find(({ kind }) => kind === w.ownerKind);
       return {
-        entities: [{ type: name, idKey: `${name}.uid`, id: m.uid, attributes }],
-        owner: w.ownerKind === undefined ? undefined : owners.find((owner) => owner.kind === w.ownerKind),
+        entities: [{ type: name, idKey: `${name}.uid`, id: m.uid, shared: [], own }],
+        owner: owner && pools.owner(owner),
       };
     },
   };
