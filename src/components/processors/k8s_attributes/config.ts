@@ -132,7 +132,10 @@ export const schema = z.preprocess(
           metadata: z
             .array(z.enum(METADATA, { error: (i) => `${JSON.stringify(i.input)} is not a supported metadata field` }))
             .optional()
-            .describe('Attributes to set; a list replaces the default'),
+            .describe(
+              'Attributes to set; a list replaces the default: container.image.name, container.image.tag, k8s.deployment.name, ' +
+                'k8s.namespace.name, k8s.node.name, k8s.pod.name, k8s.pod.start_time, k8s.pod.uid',
+            ),
           labels: extractRules('label').describe('Labels that become attributes'),
           annotations: extractRules('annotation').describe('Annotations that become attributes'),
           otel_annotations: z

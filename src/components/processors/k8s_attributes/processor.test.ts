@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { makeBatch } from '../../../core/batch.ts';
+import { STOPPING } from '../../../core/component.ts';
 import { retryable } from '../../../core/errors.ts';
 import { startApiServer, testApi } from '../../../kubernetes/testing.ts';
 import type { Value } from '../../../wire/otlp.ts';
@@ -187,6 +188,16 @@ test('what waits is bounded: the next sender waits until there is room', async (
   await second;
   await r.stop();
   assert.equal(r.next.batches.length, 2, 'stopping sends what waits');
+});
+
+test('who waits for room is told when the service stops, and owns its batch', async () => {
+  const r = await running({ ...CONFIG, wait_for_pod: { timeout: '1h', max_bytes: 1 } }, new FakeApi().api);
+  await r.consume({ 'k8s.pod.uid': uidOf(1) });
+  const second = r.consume({ 'k8s.pod.uid': uidOf(2) });
+  r.host.shared(STOPPING, () => new AbortController()).abort();
+  await assert.rejects(second, /stopping while records wait/);
+  await r.stop();
+  assert.equal(r.next.batches.length, 1);
 });
 
 test('what waited and is refused is tried again while its source can wait, and nothing is told twice', async () => {

@@ -1,6 +1,6 @@
 /** The k8s_attributes processor: a remembered map from resource to resource, so it costs per change and not per record. */
 import { type Batch, type Group, makeBatch } from '../../../core/batch.ts';
-import type { Processor, ProcessorContext } from '../../../core/component.ts';
+import { type Processor, type ProcessorContext, STOPPING } from '../../../core/component.ts';
 import { ConfigError } from '../../../core/errors.ts';
 import { type Resource, resourceOf } from '../../../core/resource.ts';
 import type { Counter } from '../../../core/telemetry.ts';
@@ -110,6 +110,7 @@ class K8sAttributes implements Processor {
     this.#waiting = new Waiting({
       timeoutMs: config.wait_for_pod.timeout,
       maxBytes: config.wait_for_pod.max_bytes,
+      stopping: ctx.host.shared(STOPPING, () => new AbortController()).signal,
       ctx,
       enrich: (batch) => this.#enrich(batch),
     });

@@ -5,7 +5,7 @@
  */
 import { type Batch, lost, makeBatch, settleBatch } from '../../../core/batch.ts';
 import type { ProcessorContext } from '../../../core/component.ts';
-import { DeliveryError, isPermanent } from '../../../core/errors.ts';
+import { DeliveryError, isPermanent, retryable } from '../../../core/errors.ts';
 import { wait } from '../../../core/wait.ts';
 import { INSTRUMENTS } from './instruments.ts';
 
@@ -24,6 +24,8 @@ interface Held {
 export interface WaitingOptions {
   readonly timeoutMs: number;
   readonly maxBytes: number;
+  /** The service begins to stop: nobody waits for room any more. */
+  readonly stopping: AbortSignal;
   readonly ctx: Pick<ProcessorContext, 'telemetry' | 'log' | 'next' | 'signal'>;
   /** Gives the resources of a batch what is known of them now. */
   readonly enrich: (batch: Batch) => Batch;
@@ -65,9 +67,22 @@ export class Waiting {
     return this.#held.has(uid);
   }
 
-  /** Resolves when there is room; one batch fits always. */
+  /** Resolves when there is room; one batch fits always. Throws when the service stops. */
   async room(sizeBytes: number): Promise<void> {
-    while (this.#sizeBytes > 0 && this.#sizeBytes + sizeBytes > this.#options.maxBytes) await this.#room.promise;
+    const { maxBytes, stopping } = this.#options;
+    const isFull = (): boolean => this.#sizeBytes > 0 && this.#sizeBytes + sizeBytes > maxBytes;
+    if (!isFull()) return;
+    const aborted = Promise.withResolvers<void>();
+    const onAbort = (): void => aborted.resolve();
+    stopping.addEventListener('abort', onAbort, { once: true });
+    try {
+      while (isFull()) {
+        if (stopping.aborted) throw retryable('stopping while records wait for their pods');
+        await Promise.race([this.#room.promise, aborted.promise]);
+      }
+    } finally {
+      stopping.removeEventListener('abort', onAbort);
+    }
   }
 
   hold(uid: string, batch: Batch): void {
