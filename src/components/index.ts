@@ -26,6 +26,7 @@ export const registry: readonly RegistryEntry[] = [
   entry('receiver', 'kubelet_stats', ['kubeletstats'], () => import('./receivers/kubelet_stats/index.ts')),
   entry('receiver', 'host_metrics', ['hostmetrics'], () => import('./receivers/host_metrics/index.ts')),
   entry('receiver', 'k8s_cluster', [], () => import('./receivers/k8s_cluster/index.ts')),
+  entry('receiver', 'k8s_events', [], () => import('./receivers/k8s_events/index.ts')),
   entry('receiver', 'k8s_objects', ['k8sobjects'], () => import('./receivers/k8s_objects/index.ts')),
   entry('receiver', 'otlp', [], () => import('./receivers/otlp/index.ts')),
   entry('processor', 'attributes', [], () => import('./processors/attributes/index.ts')),

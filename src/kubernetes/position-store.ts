@@ -1,7 +1,9 @@
 /** Keeps positions in a storage extension, under otelcol's keys: soon after they moved, and at once while stopping. */
-import { messageOf } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Host } from '../core/component.ts';
+import { ConfigError, messageOf } from '../core/errors.ts';
 import { type Logger, RateLimit } from '../core/log.ts';
-import type { StorageClient, StorageOp } from '../core/storage.ts';
+import { isStorageExtension, type StorageClient, type StorageOp } from '../core/storage.ts';
 
 const INTERVAL_MS = 200;
 
@@ -76,4 +78,18 @@ export class PositionStore {
     this.#isClosed = true;
     this.#client.close();
   }
+}
+
+interface StoreContext {
+  readonly host: Pick<Host, 'extension'>;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** @param owner id of the receiver as otelcol knows it, so that its versions are found. */
+export async function openPositionStore(id: string, owner: string, ctx: StoreContext): Promise<PositionStore> {
+  const extension = ctx.host.extension(id);
+  if (extension === undefined) throw new ConfigError(`storage client: storage extension '${id}' not found`);
+  if (!isStorageExtension(extension)) throw new ConfigError(`storage client: non-storage extension '${id}' found`);
+  return new PositionStore(await extension.client('receiver', owner, ''), ctx.log, () => ctx.clock.monotonicMs());
 }

@@ -5,12 +5,13 @@ import type { Ledger } from '../../../core/ledger.ts';
 import { type Logger, RateLimit } from '../../../core/log.ts';
 import { wait } from '../../../core/wait.ts';
 import type { KubernetesClient } from '../../../kubernetes/client.ts';
+import { isEvent } from '../../../kubernetes/event.ts';
 import { GoneError, type ListHead, list } from '../../../kubernetes/list.ts';
 import { typed } from '../../../kubernetes/object-stream.ts';
 import { Position, type Range } from '../../../kubernetes/position.ts';
 import type { RecordDelivery } from '../../../kubernetes/record-delivery.ts';
 import { Trouble } from '../../../kubernetes/trouble.ts';
-import { eventDetails, isEvent } from './event-details.ts';
+import { eventDetails } from './event-details.ts';
 import type { PlannedStream } from './plan.ts';
 import { encodeRecord, pullAttributes, resourceFor } from './record.ts';
 

@@ -1,10 +1,9 @@
 /** Puts the receiver together: finds the resources, opens the store, and runs a stream per object and namespace. */
 import type { Consumer, Receiver, ReceiverContext } from '../../../core/component.ts';
-import { ConfigError, messageOf } from '../../../core/errors.ts';
+import { messageOf } from '../../../core/errors.ts';
 import { Ledger } from '../../../core/ledger.ts';
 import { type ReceiverCounters, receiverCounters } from '../../../core/receiver-telemetry.ts';
 import { type Scope, scopeOf } from '../../../core/resource.ts';
-import { isStorageExtension } from '../../../core/storage.ts';
 import { wait } from '../../../core/wait.ts';
 import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
 import { Backoff, type BackoffOptions } from '../../../kubernetes/backoff.ts';
@@ -12,7 +11,7 @@ import { discover } from '../../../kubernetes/discovery.ts';
 import { electorOf, whileLeading } from '../../../kubernetes/leader.ts';
 import { list } from '../../../kubernetes/list.ts';
 import type { KubernetesObject } from '../../../kubernetes/object.ts';
-import { PositionStore } from '../../../kubernetes/position-store.ts';
+import { openPositionStore, type PositionStore } from '../../../kubernetes/position-store.ts';
 import { RecordDelivery } from '../../../kubernetes/record-delivery.ts';
 import { Trouble } from '../../../kubernetes/trouble.ts';
 import { intervalOf, type K8sObjectsConfig } from './index.ts';
@@ -55,7 +54,10 @@ export class K8sObjectsReceiver implements Receiver {
   async start(): Promise<void> {
     const { storage, k8s_leader_elector: elector } = this.#config;
     if (elector !== undefined) electorOf(this.#ctx.host, elector);
-    if (storage !== undefined) this.#store = await this.#openStore(storage);
+    if (storage !== undefined) {
+      const owner = this.#ctx.id.replace(/^k8s_objects(?=\/|$)/, 'k8sobjects');
+      this.#store = await openPositionStore(storage, owner, this.#ctx);
+    }
     const resolved = await this.#resolve();
     this.#end = whileLeading(this.#ctx.host, elector, async (signal) => {
       const found = resolved ?? (await this.#resolveLater(signal));
@@ -73,15 +75,6 @@ export class K8sObjectsReceiver implements Receiver {
     // What is settled behind us while the pipeline stops is stored too.
     this.#store?.finish();
     this.#api.closeIdle();
-  }
-
-  async #openStore(id: string): Promise<PositionStore> {
-    const { host, log, clock } = this.#ctx;
-    const extension = host.extension(id);
-    if (extension === undefined) throw new ConfigError(`storage client: storage extension '${id}' not found`);
-    if (!isStorageExtension(extension)) throw new ConfigError(`storage client: non-storage extension '${id}' found`);
-    const own = this.#ctx.id.replace(/^k8s_objects(?=\/|$)/, 'k8sobjects');
-    return new PositionStore(await extension.client('receiver', own, ''), log, () => clock.monotonicMs());
   }
 
   /** undefined when the API server cannot be asked now; that is no reason not to collect files meanwhile. */

@@ -2,10 +2,10 @@
  * Events that repeat: the first is sent, then at most one per interval, the newest, which stands for those between. What
  * is held back keeps the stored version where it was, so a restart repeats it rather than losing it.
  */
-import { filtered } from '../../../core/batch.ts';
-import type { KubernetesObject } from '../../../kubernetes/object.ts';
-import type { Range } from '../../../kubernetes/position.ts';
-import type { ChangeType } from '../../../kubernetes/watch.ts';
+import { filtered } from '../core/batch.ts';
+import type { KubernetesObject } from './object.ts';
+import type { Range } from './position.ts';
+import type { ChangeType } from './watch.ts';
 
 export interface HeldEvent {
   readonly object: KubernetesObject;
