@@ -144,6 +144,11 @@ test('the deadline of a call ends it, and the server goes on', async () => {
   release();
 });
 
+test('the handler knows the address of the sender', async () => {
+  const { address } = await serve(async (_m, _metadata, peer) => Buffer.from(peer ?? 'unknown'));
+  assert.equal((await call(clientOf(address), Buffer.alloc(0))).toString(), '127.0.0.1');
+});
+
 test('metadata reaches the handler and the authenticator, which decides', async () => {
   const { address } = await serve(
     async (_m, metadata) => Buffer.from(JSON.stringify([...metadata])),

@@ -146,7 +146,7 @@ async function serve(
     // The sender went away, so there is nobody to answer, and the message may be cut off.
     if (!frame) return;
     const message = await messageOfFrame(frame, String(headers['grpc-encoding'] ?? ''), maxMessageBytes(config));
-    answer(stream, await handler(message, metadata, stream.session?.socket.remoteAddress));
+    answer(stream, await handler(message, metadata, peerOf(stream)));
   } catch (e) {
     fail(stream, e instanceof GrpcError ? e : new GrpcError(INTERNAL, messageOf(e)));
   } finally {
@@ -186,6 +186,10 @@ async function authenticated(auth: ServerAuth, metadata: Metadata): Promise<void
     throw new GrpcError(UNAUTHENTICATED, messageOf(e));
   }
 }
+
+/** The socket of a session that has ended cannot be asked. */
+const peerOf = ({ session }: ServerHttp2Stream): string | undefined =>
+  session && !session.destroyed ? session.socket.remoteAddress : undefined;
 
 /** Metadata as Go's servers show it: no pseudo headers besides :authority, nothing of gRPC's own. */
 function metadataOf(headers: IncomingHttpHeaders): Metadata {

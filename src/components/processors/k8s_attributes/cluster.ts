@@ -62,7 +62,7 @@ export function watchedOwners(rules: Rules): readonly OwnerKind[] {
 }
 
 export interface ClusterOptions {
-  /** Of the component, to tell its kinds apart from others'. */
+  /** Tells its kinds apart from those of other configurations. */
   readonly id: string;
   readonly config: K8sAttributesConfig;
   readonly rules: Rules;

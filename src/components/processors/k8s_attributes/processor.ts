@@ -43,6 +43,9 @@ export interface Servers {
   readonly kubelet?: ClusterOptions['kubelet'];
 }
 
+/** Equal configurations, under whatever names, know the cluster once. */
+export const clusterKey = (config: K8sAttributesConfig): string => `k8s_attributes/${JSON.stringify(config)}`;
+
 export function makeK8sAttributes(
   config: K8sAttributesConfig,
   ctx: ProcessorContext,
@@ -51,10 +54,10 @@ export function makeK8sAttributes(
   if (config.passthrough) return makePassthrough(config, ctx);
   const rules = compileRules(config.extract, conventionsOf(ctx.gates));
   const cluster = ctx.host.shared(
-    `k8s_attributes/${ctx.id}`,
+    clusterKey(config),
     () =>
       new Cluster({
-        id: ctx.id,
+        id: clusterKey(config),
         config,
         rules,
         api: () => api ?? openApiServer(config, ctx),

@@ -9,7 +9,7 @@ import { type KubernetesObject, StringPool } from '../../../kubernetes/object.ts
 import type { Value } from '../../../wire/otlp.ts';
 import type { Cluster } from './cluster.ts';
 import { schema } from './config.ts';
-import { makeK8sAttributes, type Servers } from './processor.ts';
+import { clusterKey, makeK8sAttributes, type Servers } from './processor.ts';
 
 type Loose = Readonly<Record<string, unknown>>;
 
@@ -135,7 +135,8 @@ export async function running(config: object, api: ApiServer, options: RunningOp
     pipelineId: 'logs',
     next: next.consumer,
   };
-  const processor: Processor = makeK8sAttributes(schema.parse(config), context, { api, kubelet: options.kubelet });
+  const parsed = schema.parse(config);
+  const processor: Processor = makeK8sAttributes(parsed, context, { api, kubelet: options.kubelet });
   await processor.start?.();
   const source = new TestSource(true);
   const group = (attributes: Readonly<Record<string, Value>>): Group => source.group(['x'], resource(attributes));
@@ -146,7 +147,7 @@ export async function running(config: object, api: ApiServer, options: RunningOp
     source,
     group,
     get cluster(): Cluster {
-      return surroundings.host.shared<Cluster>('k8s_attributes/k8s_attributes', () => {
+      return surroundings.host.shared<Cluster>(clusterKey(parsed), () => {
         throw new Error('no cluster');
       });
     },
