@@ -248,3 +248,18 @@ test('the first association whose sources are all there decides', async () => {
   );
   await r.stop();
 });
+
+test('a static pod is found by the uid in the path of its logs', async () => {
+  const hash = '0123456789abcdef0123456789abcdef';
+  const api = new FakeApi();
+  api.put('pods', pod(1, { metadata: { annotations: { 'kubernetes.io/config.hash': hash } } }));
+  const r = await running({ extract: { metadata: ['k8s.pod.name', 'k8s.pod.uid'] }, pod_association: BY_UID }, api.api);
+  const name = 'web-6c85f59dbf-1';
+  for (const uid of [hash, uidOf(1)])
+    assert.deepEqual(await r.enriched({ 'k8s.pod.uid': uid }), { 'k8s.pod.uid': uid, 'k8s.pod.name': name });
+  api.remove('pods', uidOf(1));
+  r.clock.ms += 1e6;
+  r.cluster.pods.sweep();
+  assert.deepEqual(await r.enriched({ 'k8s.pod.uid': hash }), { 'k8s.pod.uid': hash });
+  await r.stop();
+});

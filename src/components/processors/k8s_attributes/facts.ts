@@ -30,6 +30,8 @@ export interface ContainerFacts {
 
 export interface PodFacts extends Kept {
   readonly uid: string;
+  /** Of a pod that the kubelet reads from a file: the uid that it has there, and in the path of its logs; ''. */
+  readonly staticUid: string;
   readonly name: string;
   readonly namespace: string;
   readonly node: string;
@@ -62,6 +64,7 @@ export interface ObjectFacts extends Kept {
 
 const NONE: readonly never[] = Object.freeze([]);
 const IGNORE = 'opentelemetry.io/k8s-processor/ignore';
+const STATIC_UID = 'kubernetes.io/config.hash';
 const DEFAULT_EXCLUDED = ['jaeger-agent', 'jaeger-collector'];
 
 interface Pod extends KubernetesObject {
@@ -122,6 +125,7 @@ export function podKind({ id, rules, excluded, needsContainerIds }: PodKindOptio
       return {
         uid: m.uid,
         version: compactVersion(m.resourceVersion),
+        staticUid: m.annotations?.[STATIC_UID] ?? '',
         name: m.name,
         namespace: share(m.namespace ?? ''),
         node: rules.has('k8s.node.name') ? share(spec?.nodeName ?? '') : '',

@@ -61,12 +61,21 @@ const keyOf = (values: readonly string[], rule = 0): string => `${rule} ${values
 const labelOf = (sources: Association['sources']): string =>
   sources.map((s) => (s.from === CONNECTION ? CONNECTION : `${s.from}/${s.name}`)).join(',');
 
-/** All keys of a pod: one for each association that it has all values of, one for each container where those count. */
+/**
+ * All keys of a pod: one for each association that it has all values of, one for each container where those count. A
+ * static pod goes by the uid of its mirror in the API and by its own.
+ */
 export function keysOf(
   rules: Associations,
   pod: PodFacts,
   attribute: (pod: PodFacts, name: string) => string,
-): string[] {
+): readonly string[] {
+  const keys = keysAs(rules, pod, attribute);
+  if (pod.staticUid === '' || pod.staticUid === pod.uid) return keys;
+  return [...new Set([...keys, ...keysAs(rules, { ...pod, uid: pod.staticUid }, attribute)])];
+}
+
+function keysAs(rules: Associations, pod: PodFacts, attribute: (pod: PodFacts, name: string) => string): string[] {
   const address = pod.isHostNetwork ? '' : pod.ip;
   if (rules.length === 0) return address === '' ? [] : [keyOf([address])];
   const keys: string[] = [];
