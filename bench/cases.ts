@@ -113,6 +113,15 @@ const throughput = {
   figures: THROUGHPUT,
 } as const;
 
+const points = {
+  kind: 'points',
+  points: 2_000_000,
+  podsPerAgent: 100,
+  metricsPerPod: 100,
+  peerShare: 0.5,
+  figures: POINTS,
+} as const;
+
 export const CASES: readonly BenchCase[] = [
   { ...throughput, name: 'logs', title: 'container logs, each with its defaults' },
   {
@@ -162,15 +171,16 @@ export const CASES: readonly BenchCase[] = [
   },
   { ...throughput, name: 'logs-zstd', title: 'container logs, zstd', oursOnly: true },
   {
-    kind: 'points',
+    ...points,
     name: 'remote-write',
-    title: 'metrics with resource attributes as labels, by remote write',
-    points: 1_000_000,
+    title: 'metrics of a node (100 pods, 10,000 series) with resource attributes as labels, by remote write',
+    agents: 1,
+  },
+  {
+    ...points,
+    name: 'remote-write-gateway',
+    title: 'the same of ten nodes (100,000 series) through one collector',
     agents: 10,
-    podsPerAgent: 100,
-    metricsPerPod: 100,
-    peerShare: 0.5,
-    figures: POINTS,
   },
   {
     kind: 'idle',

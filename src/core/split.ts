@@ -13,7 +13,10 @@ const isMetricData = (field: number): boolean =>
 export function splitBatch(batch: Batch, n: number): [Batch, Batch | undefined] {
   if (batch.count <= n) return [batch, undefined];
   const [head, tail] = splitGroups(batch.signal, batch.groups, n);
-  return [makeBatch(batch.signal, head, batch.metadata, batch.peer), makeBatch(batch.signal, tail, batch.metadata, batch.peer)];
+  return [
+    makeBatch(batch.signal, head, batch.metadata, batch.peer),
+    makeBatch(batch.signal, tail, batch.metadata, batch.peer),
+  ];
 }
 
 /** The same for bare groups. */

@@ -135,7 +135,8 @@ export function makeFilter(config: FilterConfig, ctx: ProcessorContext): Process
       }
       const isSame =
         droppedCount === 0 && groups.length === batch.groups.length && groups.every((g, i) => g === batch.groups[i]);
-      if (groups.length > 0) await next.consume(isSame ? batch : makeBatch(batch.signal, groups, batch.metadata, batch.peer));
+      if (groups.length > 0)
+        await next.consume(isSame ? batch : makeBatch(batch.signal, groups, batch.metadata, batch.peer));
       // Only now: had the next stage refused, the caller would still own all records.
       if (droppedCount > 0) counter.add(droppedCount);
       for (const p of dropped) p.ack.settle(p.records, p.bytes, outcome);
