@@ -22,6 +22,8 @@ export interface DecodedGroup extends EnvelopeGroup {
   readonly messages: number;
   /** Records, spans or data points. */
   readonly count: number;
+  /** There is no Metric without points: when all that counts is settled, all of it is. */
+  readonly everyCounts: boolean;
 }
 
 /**
@@ -116,6 +118,7 @@ function scopeItems(signal: SignalName, resource: Owner, r: ProtoReader): Decode
   let schemaUrl = '';
   let messages = 0;
   let points = 0;
+  let pointless = 0;
   let start = -1;
   let end = -1;
   /** Used when the items do not stand together, or not in their shortest form. */
@@ -128,7 +131,9 @@ function scopeItems(signal: SignalName, resource: Owner, r: ProtoReader): Decode
       if (size > r.end - r.pos) throw new ProtoError('unexpected EOF');
       const from = r.pos;
       const to = from + size;
-      points += validateMessage(item, r.buf, from, to);
+      const found = validateMessage(item, r.buf, from, to);
+      points += found;
+      if (found === 0) pointless++;
       r.pos = to;
       messages++;
       const plain = r.buf[fieldStart] === ITEM_TAG && from - fieldStart === 1 + varintSize(size);
@@ -151,6 +156,7 @@ function scopeItems(signal: SignalName, resource: Owner, r: ProtoReader): Decode
     items,
     messages,
     count: signal === 'metrics' ? points : messages,
+    everyCounts: signal !== 'metrics' || pointless === 0,
   };
 }
 

@@ -7,7 +7,7 @@ const NO_PARTS: readonly Part[] = [];
 
 /**
  * Throws a ProtoError when `request` is no ExportRequest of the signal. `free` is called when all records are settled
- * and `request` is not needed any more; not for metrics, of which some have no points that could be told of.
+ * and `request` is not needed any more; never when there are metrics without points, of which nobody is told.
  */
 export function batchFromRequest(
   signal: Signal,
@@ -17,7 +17,7 @@ export function batchFromRequest(
   peer?: string,
 ): Batch {
   const decoded = decodeRequest(signal, request);
-  const ack = free && signal !== 'metrics' ? memoryAck(decoded, free) : undefined;
+  const ack = free && decoded.every((g) => g.everyCounts) ? memoryAck(decoded, free) : undefined;
   const groups = decoded.map(
     (g): Group => ({
       resource: resourceFromBytes(g.resource.encoded, g.resource.schemaUrl),

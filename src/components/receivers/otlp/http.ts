@@ -132,12 +132,7 @@ export class OtlpHttpReceiver implements Receiver {
     const isPlain = type === 'application/x-protobuf' && (encoding === '' || encoding === 'identity');
     const allocate = (size: number): Buffer | undefined => (lease = this.#slabs.take(size))?.bytes;
     try {
-      const packed = await readBody(
-        req,
-        maxBytes,
-        this.#arriving,
-        isPlain && signal !== 'metrics' ? allocate : undefined,
-      );
+      const packed = await readBody(req, maxBytes, this.#arriving, isPlain ? allocate : undefined);
       const body = await decompress(encoding, packed, maxBytes);
       const request = type === 'application/json' ? requestFromJson(signal, body) : body;
       const metadata = this.#config.include_metadata ? headerMap(req) : undefined;

@@ -254,6 +254,29 @@ test('the memory of a request is used again when all its records are settled, an
   });
 });
 
+test('memory of metrics is used again too, unless one of them has no points: nobody would tell of it', async () => {
+  const gauge = (points: number): string =>
+    `{"name":"${'m'.repeat(700_000)}","gauge":{"dataPoints":[${Array(points).fill('{"asInt":"1"}').join()}]}}`;
+  const body = (...points: number[]): Buffer =>
+    Buffer.from(
+      requestFromJson(
+        'metrics',
+        Buffer.from(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[${points.map(gauge).join()}]}]}]}`),
+      ),
+    );
+  await serving({}, async ({ url, batches }) => {
+    const memory = new Set<ArrayBufferLike>();
+    for (let i = 0; i < 12; i++) {
+      assert.equal((await post(`${url}/v1/metrics`, body(2))).status, 200);
+      memory.add(batches[i]!.groups[0]!.items.buffer);
+      settleBatch(batches[i]!, DELIVERED);
+    }
+    assert.ok(memory.size <= 3, `${memory.size} slabs`);
+    assert.equal((await post(`${url}/v1/metrics`, body(0, 1))).status, 200);
+    assert.deepEqual(batches[12]!.groups[0]!.parts, []);
+  });
+});
+
 test('a refused request does not give its memory away: a branch of the pipeline may still have it', async () => {
   const refused: Batch[] = [];
   const consume = async (b: Batch): Promise<void> => {
