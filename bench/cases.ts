@@ -123,7 +123,13 @@ const points = {
 } as const;
 
 export const CASES: readonly BenchCase[] = [
-  { ...throughput, name: 'logs', title: 'container logs, each with its defaults' },
+  {
+    ...throughput,
+    name: 'logs',
+    title: 'container logs, each with its defaults',
+    lines: 8_000_000,
+    peerShare: 0.05,
+  },
   {
     ...throughput,
     name: 'logs-gzip6',
@@ -136,8 +142,8 @@ export const CASES: readonly BenchCase[] = [
     name: 'logs-json',
     title: 'container logs parsed as JSON',
     body: 'json',
-    lines: 2_000_000,
-    peerShare: 0.15,
+    lines: 4_000_000,
+    peerShare: 0.075,
   },
   {
     ...throughput,
