@@ -1,6 +1,6 @@
 /**
  * Finds the files that the globs match. Where the kernel can tell of changes (inotify), listings are kept and only
- * directories that something happened in are read again; everything is looked through every ten seconds anyway.
+ * directories that something happened in are read again; everything is looked through every twenty seconds anyway.
  */
 import { type Dirent, type FSWatcher, readdirSync, realpathSync, statfsSync, statSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -33,7 +33,7 @@ export interface FinderOptions {
   readonly changed: () => void;
 }
 
-const FULL_SCAN_MS = 10_000;
+const FULL_SCAN_MS = 20_000;
 /** A directory whose files are written faster than this is polled for a while: its events cost more than looking. */
 const HOT_EVENTS = 200;
 const HOT_MS = 5_000;
@@ -71,6 +71,8 @@ export class Finder {
   #nextFullMs = 0;
   #full = true;
   #watchFailed = false;
+  /** Some directory is dirty or polled. */
+  #restless = true;
 
   constructor(options: FinderOptions) {
     this.#o = options;
@@ -80,9 +82,7 @@ export class Finder {
 
   /** A scan could give another result than the last one. */
   get due(): boolean {
-    if (this.#o.nowMs() >= this.#nextFullMs) return true;
-    for (const d of this.#directories.values()) if (d.dirty || d.poll) return true;
-    return false;
+    return this.#restless || this.#o.nowMs() >= this.#nextFullMs;
   }
 
   /** In the order of paths. */
@@ -100,9 +100,11 @@ export class Finder {
     const lister: Lister = { list: (d) => this.#list(d), identity: (d) => this.#identity(d) };
     for (const glob of this.#include) walkGlob(glob, lister, visit);
     this.#known = found;
+    this.#restless = false;
     for (const [path, d] of this.#directories) {
       if (d.scan === this.#scan) {
         if (d.readIn === this.#scan) d.dirty = false;
+        if (d.dirty || d.poll) this.#restless = true;
         continue;
       }
       d.watcher?.close();
@@ -229,6 +231,7 @@ export class Finder {
         watcher.close();
         d.watcher = undefined;
         d.poll = true;
+        this.#restless = true;
       });
       d.watcher = watcher;
       d.inode = inodeOf(path);
@@ -258,12 +261,14 @@ export class Finder {
       d.watcher.close();
       d.watcher = undefined;
       d.poll = true;
+      this.#restless = true;
       d.pollUntilMs = now + HOT_MS;
       this.#o.changed();
       return;
     }
     if (event === 'rename' || name === null) {
       d.dirty = true;
+      this.#restless = true;
       this.#o.changed();
     }
     if (name !== null) this.#o.written(join(path, name));
