@@ -130,3 +130,9 @@ test('it gives up before it takes long', () => {
   for (const source of ['^(?:a|a)*b', '^(.*)a(.*)a(.*)a(.*)x$', '[^x]*x', '^(?:a+)+b'])
     assert.equal(find(source, 'a'.repeat(20_000)), 'gave up', source);
 });
+
+test('nothing is found inside of a character', () => {
+  for (const source of ['\\Ba*', '\\B'])
+    for (const text of ['a€a', '€', 'aé'])
+      assert.deepEqual(find(source, text), expected(source, text), `${source} in ${text}`);
+});

@@ -78,6 +78,8 @@ export class ByteRegex {
     let left = budget;
     for (let at = from; at <= to; at++) {
       if (first) while (at < to && first[buf[at]!] === 0) at++;
+      // No match begins inside of a character, not even one of nothing (`\B`).
+      if (at < to && (buf[at]! & 0xc0) === 0x80) continue;
       const rest = this.#run(buf, from, at, to, left);
       if (rest >= 0) return at;
       if (rest === GAVE_UP) return GAVE_UP;
