@@ -1,0 +1,3 @@
+module sluice.test/images
+
+go 1.24.0
