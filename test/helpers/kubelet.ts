@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { statsSummary } from '../../src/kubernetes/simulated/kubelet.ts';
 
 export interface MadeUpPods {
   readonly pods: number;
@@ -16,41 +17,6 @@ const START_MS = Date.UTC(2026, 10, 22, 12);
 const time = (seconds: number): string => `${new Date(START_MS + seconds * 1000).toISOString().slice(0, 19)}Z`;
 const hex = (n: number, length: number): string => n.toString(16).padStart(length, '0');
 
-const pressure = () => {
-  const line = { total: 0, avg10: 0, avg60: 0, avg300: 0 };
-  return { full: { ...line }, some: { ...line } };
-};
-const cpu = (at: string, nanoCores: number, seconds: number) => ({
-  time: at,
-  usageNanoCores: nanoCores,
-  usageCoreNanoSeconds: nanoCores * seconds,
-  psi: pressure(),
-});
-const memory = (at: string, bytes: number) => ({
-  time: at,
-  availableBytes: 134217728 - bytes,
-  usageBytes: bytes,
-  workingSetBytes: bytes - 4096,
-  rssBytes: Math.floor(bytes / 2),
-  pageFaults: 900 + (bytes % 1000),
-  majorPageFaults: bytes % 3,
-  psi: pressure(),
-});
-const io = (at: string) => ({ time: at, psi: pressure() });
-const fs = (at: string, usedBytes: number) => ({
-  time: at,
-  availableBytes: 69447487488,
-  capacityBytes: 270553174016,
-  usedBytes,
-  inodesFree: 16034013,
-  inodes: 16777216,
-  inodesUsed: 18,
-});
-const network = (at: string, names: readonly string[], bytes: number) => {
-  const of = (name: string) => ({ name, rxBytes: bytes, rxErrors: 0, txBytes: bytes * 2, txErrors: 1 });
-  return { time: at, ...of(names[0]!), interfaces: names.map(of) };
-};
-
 export const podUid = (i: number): string => `00000000-0000-4000-8000-${hex(i, 12)}`;
 export const podName = (i: number): string => `web-${hex(Math.floor(i / 10), 10)}-${hex(i, 5)}`;
 const podNamespace = (i: number): string => `ns-${i % 7}`;
@@ -59,52 +25,21 @@ const containersOf = (i: number): string[] => (i % 3 === 0 ? ['app', 'sidecar'] 
 const tokenVolume = (i: number): string => `kube-api-access-${hex(i, 5)}`;
 
 /** /stats/summary */
-export function summaryOf({ pods, seconds = 600 }: MadeUpPods) {
-  const at = time(seconds);
-  return {
-    node: {
-      nodeName: 'node-1',
-      systemContainers: [
-        { name: 'kubelet', startTime: time(-7200), cpu: cpu(at, 30_000_000, seconds), memory: memory(at, 90_000_000) },
-        { name: 'pods', startTime: time(-3600), cpu: cpu(at, 40_000_000, seconds), memory: memory(at, 80_000_000) },
-      ],
-      startTime: time(-7200),
-      cpu: cpu(at, 250_000_000, seconds),
-      memory: memory(at, 100_000_000),
-      io: io(at),
-      network: network(at, ['eth0', 'ifb0'], 6_520_825 + seconds),
-      fs: fs(at, 28345806848),
-      runtime: { imageFs: fs(at, 4780032), containerFs: fs(at, 4780032) },
-      rlimit: { time: at, maxpid: 32768, curproc: 585 },
-      swap: { time: at, swapAvailableBytes: 0, swapUsageBytes: 0 },
-    },
+export const summaryOf = ({ pods, seconds = 600 }: MadeUpPods) =>
+  statsSummary({
+    node: 'node-1',
+    nodeStartTime: time(-7200),
+    podsStartTime: time(-3600),
+    at: time(seconds),
+    seconds,
     pods: Array.from({ length: pods }, (_, i) => ({
       podRef: { name: podName(i), namespace: podNamespace(i), uid: podUid(i) },
       startTime: time(-60 - i),
-      containers: containersOf(i).map((name, c) => ({
-        name,
-        startTime: time(-50 - i),
-        cpu: cpu(at, 600_000 + i + c, seconds),
-        memory: memory(at, 20_000_000 + i * 4096),
-        io: io(at),
-        rootfs: fs(at, 61440),
-        logs: fs(at, 24576 + i),
-        swap: { time: at, swapAvailableBytes: 134217728, swapUsageBytes: 0 },
-      })),
-      cpu: cpu(at, 700_000 + i, seconds),
-      memory: memory(at, 30_000_000 + i * 4096),
-      io: io(at),
-      network: network(at, ['eth0'], 446 * seconds + i),
-      volume: [
-        { ...fs(at, 4096), name: 'scratch' },
-        { ...fs(at, 12288), name: tokenVolume(i) },
-      ],
-      'ephemeral-storage': fs(at, 151552),
-      process_stats: { process_count: 2 },
-      swap: { time: at, swapUsageBytes: 0 },
+      containers: containersOf(i).map((name) => ({ name, startTime: time(-50 - i) })),
+      volumes: ['scratch', tokenVolume(i)],
+      number: i,
     })),
-  };
-}
+  });
 
 /** /pods, with what a controller and the API server put into every pod. */
 export function podsOf({ pods }: MadeUpPods) {

@@ -2,6 +2,7 @@
  * Answers HTTP requests from a population as a Kubernetes API server does: discovery, GET, LIST with pages, WATCH with
  * bookmarks and initial events, and writes. It can be told to misbehave.
  */
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../../core/errors.ts';
 import { type KubernetesObject, resourceName } from '../object.ts';
@@ -47,13 +48,24 @@ interface Place {
   readonly name: string;
 }
 
+/** A list that is read page by page. */
+interface Snapshot {
+  readonly id: string;
+  readonly objects: readonly KubernetesObject[];
+}
+
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** Lists that are being read; who comes back later gets the same by way of the history. */
+const MAX_SNAPSHOTS = 16;
+/** Of the objects a watch begins with, as long as the client has not taken them. */
+const MAX_WAITING_BYTES = 1024 * 1024;
 
 export class SimulatedApiServer {
   readonly population: Population;
   readonly requests: SeenRequest[] = [];
   options: SimulatedApiServerOptions;
   readonly #watches = new Set<OpenWatch>();
+  readonly #snapshots: Snapshot[] = [];
   readonly #forget: () => void;
 
   constructor(population: Population, options: SimulatedApiServerOptions = {}) {
@@ -146,7 +158,7 @@ export class SimulatedApiServer {
       return;
     }
     if (method !== 'GET') return this.#write(req, res, method, place);
-    if (query['watch'] === '1' || query['watch'] === 'true') return this.#watch(res, query, place);
+    if (query['watch'] === '1' || query['watch'] === 'true') return await this.#watch(res, query, place);
     if (place.name === '') return this.#list(res, query, place);
     const object = this.population.get(place.resource, place.namespace, place.name);
     if (object) sendJson(res, 200, object);
@@ -168,7 +180,8 @@ export class SimulatedApiServer {
     let revision = this.population.revision;
     let start = 0;
     if (query['continue']) {
-      const token = JSON.parse(Buffer.from(query['continue'], 'base64').toString()) as { rv: number; start: number };
+      const text = Buffer.from(query['continue'], 'base64').toString();
+      const token = JSON.parse(text) as { rv: number; start: number };
       if (token.rv < this.population.compactedRevision) {
         sendStatus(
           res,
@@ -180,12 +193,19 @@ export class SimulatedApiServer {
       }
       ({ rv: revision, start } = token);
     }
-    const all = this.#at(resource, revision).filter(
-      (o) => (namespace === '' || o.metadata.namespace === namespace) && isSelected(o),
-    );
+    const id = JSON.stringify([resource, namespace, query['labelSelector'], query['fieldSelector'], revision]);
+    const all =
+      this.#snapshots.find((s) => s.id === id)?.objects ??
+      this.#at(resource, revision).filter(
+        (o) => (namespace === '' || o.metadata.namespace === namespace) && isSelected(o),
+      );
     const limit = Math.min(Number(query['limit']) || Infinity, this.options.maxPageSize ?? Infinity);
     const items = all.slice(start, limit === Infinity ? undefined : start + limit);
     const left = all.length - start - items.length;
+    if (start === 0 && left > 0) {
+      this.#snapshots.push({ id, objects: all });
+      if (this.#snapshots.length > MAX_SNAPSHOTS) this.#snapshots.shift();
+    }
     const next = Buffer.from(JSON.stringify({ rv: revision, start: start + items.length })).toString('base64');
     sendJson(res, 200, {
       kind: `${type.kind}List`,
@@ -210,7 +230,8 @@ export class SimulatedApiServer {
     return [...objects.keys()].sort().map((k) => objects.get(k)!);
   }
 
-  #watch(res: ServerResponse, query: SeenRequest['query'], { type, resource, namespace, name }: Place): void {
+  async #watch(res: ServerResponse, query: SeenRequest['query'], place: Place): Promise<void> {
+    const { type, resource, namespace, name } = place;
     const wantsInitial = query['sendInitialEvents'] === 'true';
     if (wantsInitial && this.options.initialEvents === 'refused') {
       sendStatus(
@@ -251,8 +272,17 @@ export class SimulatedApiServer {
         (name === '' || o.metadata.name === name) &&
         isSelected(o),
     };
+    const { revision } = this.population;
     if (wantsInitial || since === 0)
-      for (const o of this.population.list(resource)) if (watch.isVisible(o)) send(res, 'ADDED', o);
+      for (const o of this.population.list(resource)) {
+        if (!watch.isVisible(o)) continue;
+        send(res, 'ADDED', o);
+        if (res.writableLength < MAX_WAITING_BYTES) continue;
+        await Promise.race([once(res, 'drain'), once(res, 'close')]);
+        if (res.closed) return;
+      }
+    // What happened while the client took its time.
+    for (const change of this.population.since(resource, revision) ?? []) tell(watch, change);
     if (wantsInitial) send(res, 'BOOKMARK', this.#bookmarkOf(type, { 'k8s.io/initial-events-end': 'true' }));
     for (const change of missed) tell(watch, change);
     this.#watches.add(watch);

@@ -31,9 +31,9 @@ const core = (resource: string, kind: string, isNamespaced = true): SimulatedRes
   kind,
   isNamespaced,
 });
-const named = (group: string, resource: string, kind: string): SimulatedResource => ({
+const named = (group: string, resource: string, kind: string, version = 'v1'): SimulatedResource => ({
   group,
-  version: 'v1',
+  version,
   resource,
   kind,
   isNamespaced: true,
@@ -51,12 +51,30 @@ export const COMMON_RESOURCES: readonly SimulatedResource[] = [
   named('coordination.k8s.io', 'leases', 'Lease'),
 ];
 
+/** With all that a collector of cluster metrics looks at. */
+export const CLUSTER_RESOURCES: readonly SimulatedResource[] = [
+  ...COMMON_RESOURCES,
+  core('replicationcontrollers', 'ReplicationController'),
+  core('resourcequotas', 'ResourceQuota'),
+  core('endpoints', 'Endpoints'),
+  core('persistentvolumes', 'PersistentVolume', false),
+  core('persistentvolumeclaims', 'PersistentVolumeClaim'),
+  named('apps', 'daemonsets', 'DaemonSet'),
+  named('apps', 'statefulsets', 'StatefulSet'),
+  named('batch', 'jobs', 'Job'),
+  named('batch', 'cronjobs', 'CronJob'),
+  named('autoscaling', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler', 'v2'),
+  named('discovery.k8s.io', 'endpointslices', 'EndpointSlice'),
+];
+
 export class Population {
   revision: number;
   /** Changes with lower revisions are forgotten. */
   #compacted = 0;
   readonly resources: readonly SimulatedResource[];
   readonly #objects = new Map<string, Map<string, KubernetesObject>>();
+  /** Keys in order, while none came or went. */
+  readonly #order = new Map<string, readonly string[]>();
   #log: Change[] = [];
   readonly #listeners = new Set<(change: Change) => void>();
   readonly #nowMs: () => number;
@@ -80,7 +98,9 @@ export class Population {
   /** In the order of their keys, as etcd lists them. */
   list(resource: string): KubernetesObject[] {
     const objects = this.#of(resource);
-    return [...objects.keys()].sort().map((k) => objects.get(k)!);
+    const order = this.#order.get(resource) ?? [...objects.keys()].sort();
+    this.#order.set(resource, order);
+    return order.map((k) => objects.get(k)!);
   }
 
   get(resource: string, namespace: string, name: string): KubernetesObject | undefined {
@@ -110,6 +130,7 @@ export class Population {
       },
     } as KubernetesObject;
     objects.set(keyOf(namespace, name), object);
+    if (!before) this.#order.delete(resource);
     this.#note({ revision: this.revision, resource, type: before ? 'MODIFIED' : 'ADDED', object, before });
     return object;
   }
@@ -119,6 +140,7 @@ export class Population {
     const before = objects.get(keyOf(namespace, name));
     if (!before) return undefined;
     objects.delete(keyOf(namespace, name));
+    this.#order.delete(resource);
     this.revision++;
     const object = { ...before, metadata: { ...before.metadata, resourceVersion: String(this.revision) } };
     this.#note({ revision: this.revision, resource, type: 'DELETED', object, before });
