@@ -1,13 +1,13 @@
 /**
- * `npm run build`: dist/, which is what ships: one bundle with a chunk per lazily loaded part, no dependencies but
- * node itself. dist/bin/sluice starts it from any directory.
+ * `npm run build`: dist/ (or the folder that is given), which is what ships: one bundle with a chunk per lazily loaded
+ * part, no dependencies but node itself. dist/bin/sluice starts it from any directory.
  */
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '..');
-const DIST = join(ROOT, 'dist');
+const DIST = resolve(process.argv[2] ?? join(ROOT, 'dist'));
 
 /** yaml's build for node is CommonJS, which cannot be split or shaken; its other build is the same code as modules. */
 const yamlAsModules: Plugin = {
@@ -64,9 +64,12 @@ chmodSync(join(DIST, 'bin/sluice'), 0o755);
 // Beside chunks/, as it lies beside the folder of the store's server in the sources.
 cpSync(join(ROOT, 'src/local/web'), join(DIST, 'web'), { recursive: true });
 for (const file of ['LICENSE', 'README.md', 'CHANGELOG.md']) cpSync(join(ROOT, file), join(DIST, file));
-const { name, version, description, license, type, bin, engines } = JSON.parse(
+const { name, version, description, license, type, bin, engines, dependencies } = JSON.parse(
   readFileSync(join(ROOT, 'package.json'), 'utf8'),
 );
+// Their code is in the bundle, so their licences go with it.
+for (const dependency of Object.keys(dependencies))
+  cpSync(join(ROOT, 'node_modules', dependency, 'LICENSE'), join(DIST, 'licenses', dependency, 'LICENSE'));
 writeFileSync(
   join(DIST, 'package.json'),
   `${JSON.stringify({ name, version, description, license, type, bin, engines }, null, 2)}\n`,
