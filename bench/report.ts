@@ -1,7 +1,8 @@
 /** Medians, the table for people and for README.md, and results.json. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { type BenchCase, CASES, type Figure } from './cases.ts';
+import { CASES, type Figure } from './cases.ts';
 import type { Figures } from './measure.ts';
+import { SCALE_CASES } from './scale-cases.ts';
 
 export interface Spread {
   readonly median: number;
@@ -68,7 +69,7 @@ const cell = (s: Spread | undefined, unit: string): string => {
 /** As Markdown, cases in their own order. */
 export function table(results: Results): string {
   const rows = [['case', 'figure', 'Sluice', 'otelcol', 'times better']];
-  for (const c of CASES) {
+  for (const c of [...CASES, ...SCALE_CASES]) {
     const result = results[c.name];
     if (result) rows.push(...caseRows(c, result));
   }
@@ -77,7 +78,16 @@ export function table(results: Results): string {
   return [line(rows[0]!), `|${widths.map((w) => '-'.repeat(w + 2)).join('|')}|`, ...rows.slice(1).map(line)].join('\n');
 }
 
-function caseRows(c: BenchCase, result: CaseResult): string[][] {
+interface Reported {
+  readonly name: string;
+  readonly title: string;
+  readonly figures: readonly Figure[];
+  readonly oursOnly?: boolean;
+  /** The peer is measured only when asked for. */
+  readonly hasPeer?: boolean;
+}
+
+function caseRows(c: Reported, result: CaseResult): string[][] {
   return c.figures.map((figure, i) => {
     const better = ratio(figure, result);
     return [

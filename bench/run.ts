@@ -2,17 +2,18 @@
  * Measures Sluice and the real collector side by side: `npm run bench -- [--case NAME]… [--lines N] [--runs N] [--source]
  * [--profile] [--quick]`. The peer's program is named by the environment variable OTELCOL; without it the ratio is unknown.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type BenchCase, CASES } from './cases.ts';
+import { oursContestant, peerContestant } from './contestants.ts';
 import { type Bench, type Contestant, type Figures, measure } from './measure.ts';
 import { loadAverage } from './process.ts';
 import { selfTimes } from './profile.ts';
 import { type CaseResult, circumstances, fillMarkers, readResults, spreads, table, writeResults } from './report.ts';
+import { scale } from './scale.ts';
 import { startSink } from './sink.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -20,7 +21,9 @@ const CACHE = join(ROOT, '.cache', 'bench');
 const QUIET_LOAD = 1.5;
 const PATIENCE_MS = 60_000;
 
+const isScale = process.argv[2] === 'scale';
 const { values: options } = parseArgs({
+  args: isScale ? [] : process.argv.slice(2),
   options: {
     case: { type: 'string', multiple: true },
     lines: { type: 'string' },
@@ -35,6 +38,7 @@ const { values: options } = parseArgs({
 });
 
 const HELP = `npm run bench -- [options]        OTELCOL=/path/to/otelcol names the peer
+npm run bench -- scale [options]  gateway and agent on simulated clusters; scale --help tells more
   --case NAME   only this case (may be repeated): ${CASES.map((c) => c.name).join(', ')}
   --lines N     lines (or spans) of the throughput cases for Sluice (the peer gets its share of them)
   --runs N      measured runs per collector and case (3)
@@ -50,7 +54,7 @@ async function main(): Promise<number> {
   }
   const cases = selectCases();
   const runs = options.quick ? 1 : positive('runs', options.runs);
-  const ours = oursContestant();
+  const ours = oursContestant(options);
   const peer = peerContestant();
   if (!peer) console.log('OTELCOL is not set: only Sluice is measured, the ratio is unknown.\n');
   const sink = await startSink();
@@ -169,40 +173,8 @@ function positive(name: string, text: string): number {
   return n;
 }
 
-function oursContestant(): Contestant {
-  if (options.source && options.dist) throw new Error('--source and --dist exclude each other');
-  const program = options.source ? join(ROOT, 'bin', 'sluice') : join(ROOT, 'dist', 'bin', 'sluice');
-  if (!options.source) build(program);
-  return { name: 'sluice', command: [program, 'run'], version: versionOf(program) };
-}
-
-function peerContestant(): Contestant | undefined {
-  const program = process.env['OTELCOL'];
-  if (!program) return undefined;
-  return { name: 'otelcol', command: [program], version: versionOf(program) };
-}
-
-function versionOf(program: string): string {
-  return execFileSync(program, ['--version'], { encoding: 'utf8' }).trim();
-}
-
-/** Runs `npm run build` when dist/ is missing or older than a source file. */
-function build(program: string): void {
-  if (existsSync(program) && newestMs(join(ROOT, 'src')) <= newestMs(join(ROOT, 'dist'))) return;
-  console.log('building dist/ …');
-  const done = spawnSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
-  if (done.status !== 0) throw new Error('npm run build failed; --source measures without a build');
-}
-
-function newestMs(dir: string): number {
-  let newest = 0;
-  for (const e of readdirSync(dir, { recursive: true, withFileTypes: true })) {
-    if (e.isFile()) newest = Math.max(newest, statSync(join(e.parentPath, e.name)).mtimeMs);
-  }
-  return newest;
-}
-
-process.exitCode = await main().catch((e: unknown) => {
+const run = isScale ? scale(process.argv.slice(3)) : main();
+process.exitCode = await run.catch((e: unknown) => {
   console.error(e instanceof Error ? e.message : e);
   return 1;
 });

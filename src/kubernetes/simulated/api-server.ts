@@ -2,7 +2,6 @@
  * Answers HTTP requests from a population as a Kubernetes API server does: discovery, GET, LIST with pages, WATCH with
  * bookmarks and initial events, and writes. It can be told to misbehave.
  */
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../../core/errors.ts';
 import { type KubernetesObject, resourceName } from '../object.ts';
@@ -278,7 +277,7 @@ export class SimulatedApiServer {
         if (!watch.isVisible(o)) continue;
         send(res, 'ADDED', o);
         if (res.writableLength < MAX_WAITING_BYTES) continue;
-        await Promise.race([once(res, 'drain'), once(res, 'close')]);
+        await drained(res);
         if (res.closed) return;
       }
     // What happened while the client took its time.
@@ -338,6 +337,17 @@ function tell(watch: OpenWatch, { type, object, before }: Change): void {
   const is = type !== 'DELETED' && watch.isVisible(object);
   if (is) send(watch.response, was ? 'MODIFIED' : 'ADDED', object);
   else if (was) send(watch.response, 'DELETED', object);
+}
+
+/** Until the client has taken what was written, or is gone. */
+function drained(res: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      res.off('drain', done).off('close', done);
+      resolve();
+    };
+    res.on('drain', done).on('close', done);
+  });
 }
 
 const send = (res: ServerResponse, type: string, object: unknown): boolean =>
