@@ -53,6 +53,9 @@ export interface StartCase extends CommonCase {
 export interface KubeletCase extends CommonCase {
   readonly kind: 'kubelet';
   readonly pods: readonly number[];
+  /** A scrape every `everyMs` and `everyMsPerPod` for each pod: often enough to be measured, seldom enough that neither collector misses a turn. */
+  readonly everyMs: number;
+  readonly everyMsPerPod: number;
   readonly settleSeconds: number;
   readonly seconds: number;
 }
@@ -103,6 +106,12 @@ const KUBELET: readonly Figure[] = [
   { key: 'scrapeMs110', label: 'of 110 pods', unit: 'ms', better: 'less' },
   { key: 'scrapeMs500', label: 'of 500 pods', unit: 'ms', better: 'less' },
   { key: 'rssMb', label: 'peak RSS with 110 pods', unit: 'MB', better: 'less' },
+];
+
+const NODE: readonly Figure[] = [
+  { key: 'scrapeMs110', label: 'CPU time of a scrape of everything', unit: 'ms', better: 'less' },
+  { key: 'samplesPerScrape', label: 'samples sent of it', unit: '', better: 'more' },
+  { key: 'rssMb', label: 'peak RSS', unit: 'MB', better: 'less' },
 ];
 
 const throughput = {
@@ -204,8 +213,32 @@ export const CASES: readonly BenchCase[] = [
     name: 'kubelet',
     title: 'metrics of the pods of a node',
     pods: [10, 110, 500],
+    everyMs: 20,
+    everyMsPerPod: 0.4,
     settleSeconds: 3,
     seconds: 10,
     figures: KUBELET,
+  },
+  {
+    kind: 'kubelet',
+    name: 'node-preset',
+    title: 'a node as the presets scrape it: kubelet of 110 pods and host metrics',
+    pods: [110],
+    everyMs: 150,
+    everyMsPerPod: 0,
+    settleSeconds: 5,
+    seconds: 15,
+    figures: NODE,
+  },
+  {
+    kind: 'kubelet',
+    name: 'node-full',
+    title: 'the same with every scraper of host metrics, processes too',
+    pods: [110],
+    everyMs: 300,
+    everyMsPerPod: 0,
+    settleSeconds: 5,
+    seconds: 20,
+    figures: NODE,
   },
 ];

@@ -154,8 +154,7 @@ async function kubelet(bench: Bench, c: KubeletCase, who: Contestant): Promise<F
   for (const pods of c.pods) {
     const text = JSON.stringify(summaryOf({ pods }));
     const server = await startFakeServer(() => ({ status: 200, text }));
-    // Often enough to be measured, seldom enough that neither collector misses a turn.
-    const input = { KUBELET: server.url, INTERVAL: `${Math.round(20 + 0.4 * pods)}ms` };
+    const input = { KUBELET: server.url, INTERVAL: `${Math.round(c.everyMs + c.everyMsPerPod * pods)}ms` };
     try {
       await withCollector(bench, c, who, input, async (collector) => {
         await sleep(c.settleSeconds * 1000);
@@ -165,6 +164,8 @@ async function kubelet(bench: Bench, c: KubeletCase, who: Contestant): Promise<F
         const done = server.requests.length - scrapes;
         if ((await bench.sink.count(false)).requests < done) throw new Error('metrics are missing at the destination');
         figures[`scrapeMs${pods}`] = ((cpuSeconds(collector.pid) - cpu) * 1000) / done;
+        if (c.figures.some((f) => f.key === 'samplesPerScrape'))
+          figures['samplesPerScrape'] = (await bench.sink.count(true)).records / server.requests.length;
         if (pods === 110) figures['rssMb'] = (memoryOf(collector.pid).peakRssKb * 1024) / MB;
         return figures;
       });
