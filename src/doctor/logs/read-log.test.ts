@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readLine } from './line.ts';
+import { findingsOf, LogReading, withoutSecrets } from './read-log.ts';
+
+const NOW = Date.UTC(2026, 0, 2, 12);
+const refused = (time: string, port = 1234) =>
+  `${time}\tinfo\tinternal/retry_sender.go:133\tExporting failed. Will retry the request after interval.\t{"otelcol.component.id": "otlphttp", "otelcol.component.kind": "Exporter", "error": "failed to make an HTTP request: Post \\"http://vl:9428/v1/logs\\": dial tcp 10.0.0.${port % 9}:9428: connect: connection refused", "interval": "${port}ms"}`;
+
+function read(...lines: string[]) {
+  const reading = new LogReading(NOW);
+  for (const line of lines) reading.line(line);
+  return findingsOf(reading.summary, 'log');
+}
+
+test('lines of one trouble are one finding with count, first and last time, in whatever order', () => {
+  const findings = read(
+    refused('2026-01-02T10:00:05.000Z', 2),
+    refused('2026-01-02T10:00:00.000Z', 1),
+    refused('2026-01-02T10:00:09.000Z', 3),
+  );
+  assert.equal(findings.length, 1);
+  assert.equal(findings[0]!.state, 'failure');
+  assert.equal(
+    findings[0]!.what,
+    'exporter otlphttp: nobody listens at the destination (connection refused) (http://vl:9428)',
+  );
+  assert.match(
+    findings[0]!.how,
+    /^log: 3 ×, first 2026-01-02T10:00:00Z, last 2026-01-02T10:00:09Z; 2026-01-02T10:00:05/,
+  );
+});
+
+test('failures come before warnings, the most frequent first, and errors that nobody knows last', () => {
+  const findings = read(
+    '2026-01-02T10:00:00.000Z\terror\tx.go:1\tSomething quite new\t{"a": 1}',
+    '2026-01-02T10:00:00.000Z\twarn\tservice\t"filelog" alias is deprecated; use "file_log" instead\t{}',
+    '2026-01-02T10:00:00.000Z\terror\tx.go:1\tx\t{"error": "sending queue is full"}',
+    refused('2026-01-02T10:00:00.000Z'),
+    refused('2026-01-02T10:00:01.000Z'),
+  );
+  assert.deepEqual(
+    findings.map((f) => [f.state, f.what.slice(0, 40)]),
+    [
+      ['failure', 'exporter otlphttp: nobody listens at the'],
+      ['failure', 'an exporter: its queue is full, the dest'],
+      ['warning', 'filelog is the former name of file_log'],
+      ['unknown', 'an error that is not known here: Somethi'],
+    ],
+  );
+});
+
+test('a log without trouble, an empty one, and something that is no log', () => {
+  assert.equal(
+    read('2026-01-02T10:00:00.000Z\tinfo\tservice\tEverything is ready. Begin running and processing data.')[0]!.state,
+    'ok',
+  );
+  assert.equal(read('', '  ')[0]!.what, 'the log is empty');
+  assert.equal(read('some', 'text')[0]!.what, 'this does not look like the log of a collector');
+});
+
+test('what kubectl and the runtime put before lines is taken off, and their time counts where the line has none', () => {
+  const line = 'Error: listen tcp 0.0.0.0:4317: bind: address already in use';
+  const inner = refused('2026-01-02T10:00:00.000Z');
+  const table: [string, number | undefined, RegExp][] = [
+    [`[pod/otel-agent-x/agent] ${inner}`, Date.UTC(2026, 0, 2, 10), /connection refused/],
+    [`2026-01-02T11:00:00.123456789Z ${inner}`, Date.UTC(2026, 0, 2, 10), /connection refused/],
+    [`[pod/otel-agent-x/agent] 2026-01-02T11:00:00.000000000Z ${line}`, Date.UTC(2026, 0, 2, 11), /^Error: listen/],
+    [`2026-01-02T11:00:00.000000000Z stderr F ${line}`, Date.UTC(2026, 0, 2, 11), /^Error: listen/],
+    [inner.replaceAll('\t', '    '), Date.UTC(2026, 0, 2, 10), /^Exporting failed\. Will retry/],
+    [inner.replaceAll('\t', ' '), Date.UTC(2026, 0, 2, 10), /^Exporting failed\. Will retry/],
+    [
+      'E0102 10:00:00.395926       1 reflector.go:147] pods is forbidden',
+      Date.UTC(2026, 0, 2, 10),
+      /^pods is forbidden$/,
+    ],
+    ['E1231 10:00:00.395926       1 reflector.go:147] of last year', Date.UTC(2025, 11, 31, 10), /^of last year$/],
+    ['{"level":"error","ts":1767348000.5,"msg":"m","error":"e"}', 1767348000500, /^m\ne$/],
+    ['{"level":"error","ts":"2026-01-02T11:00:00.000+0100","msg":"m"}', Date.UTC(2026, 0, 2, 10), /^m$/],
+    ['{"no":"log line"}', undefined, /^\{"no"/],
+  ];
+  for (const [text, timeMs, pattern] of table) {
+    const entry = readLine(text, NOW)!;
+    assert.equal(entry.timeMs, timeMs, text);
+    assert.match(entry.text, pattern, text);
+  }
+});
+
+test('secrets of a log do not get into the report', () => {
+  const line =
+    refused('2026-01-02T10:00:00.000Z').replace('http://vl', 'http://user:opensesame@vl') +
+    ' Bearer opensesame123 ?token=opensesame';
+  assert.doesNotMatch(JSON.stringify(read(line)), /opensesame/);
+  assert.equal(withoutSecrets('a Basic dXNlcjpwYXNz b'), 'a Basic *** b');
+});
+
+test('a log with ever new troubles takes bounded memory', () => {
+  const reading = new LogReading(NOW);
+  for (let i = 0; i < 5000; i++) {
+    reading.line(`2026-01-02T10:00:00.000Z\terror\tx.go:1\tx\t{"error": "dial tcp: lookup host-${i}: no such host"}`);
+    reading.line(`2026-01-02T10:00:00.000Z\terror\tx.go:1\tnew ${i}`);
+  }
+  assert.equal(reading.summary.groups.length, 200);
+  assert.equal(reading.summary.others.size, 20);
+  assert.equal(reading.summary.lines, 10_000);
+});
