@@ -13,7 +13,7 @@ export const ENTRYPOINT = '/usr/local/bin/sluice';
 
 /** What operators type in a container. Links to one program, which Debian builds with all of these. */
 export const COMMANDS = (
-  'sh ash cat ls head tail grep egrep find ps top df du wc sort uniq less more stat id whoami env printenv date sleep ' +
+  'sh ash cat ls head tail grep egrep find ps top df du wc sort uniq less more stat id whoami env date sleep ' +
   'uname hostname nslookup nc wget ping traceroute netstat ip ifconfig route tee cut awk sed tr xargs kill killall pidof ' +
   'readlink realpath dirname basename mkdir rmdir touch cp mv rm ln chmod chown gzip gunzip zcat tar md5sum sha256sum ' +
   'od hexdump strings seq test true false echo printf expr free uptime mount umount dmesg watch timeout time which vi ' +
@@ -22,7 +22,7 @@ export const COMMANDS = (
 
 /** Manuals, translations, character sets of iconv, and what only helps to install or to debug libraries. */
 const LEFT_OUT =
-  /^(usr\/share\/(man|info|locale|lintian|bug|doc-base|perl5|zsh|gdb|base-files|dict|initramfs-tools)|usr\/lib\/[^/]+\/(gconv|audit|perl-base)|etc\/(update-motd\.d|skel|profile\.d|kernel|initramfs-tools))\//;
+  /^(usr\/share\/(man|info|locale|lintian|bug|doc-base|perl5|zsh|gdb|base-files|dict|initramfs-tools)|usr\/share\/gcc|usr\/lib\/[^/]+\/(gconv|audit|perl-base)|etc\/(update-motd\.d|skel|profile\.d|kernel|initramfs-tools))\//;
 /** Of these packages only some files are wanted. */
 const KEPT: Readonly<Record<string, RegExp>> = {
   'base-files': /^(etc\/(os-release|debian_version)|usr\/lib\/os-release|usr\/share\/(common-licenses|doc)\/.*)$/,
