@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { until } from '../../test/helpers/component.ts';
 import type { ApiServerOptions } from './api-server.ts';
-import type { CacheListener } from './cache.ts';
+import type { CacheListener, Kind } from './cache.ts';
 import type { KubernetesObject } from './object.ts';
 import type { SimulatedApiServerOptions } from './simulated/api-server.ts';
 import { pod, recordingListener, startApiServer, TEST_PODS, type TestPod, testApi } from './testing.ts';
@@ -324,6 +324,33 @@ describe('a cache', () => {
     assert.equal(api.cache(TEST_PODS), cache);
   });
 });
+
+for (const [name, options] of MODES)
+  it(`of metadata asks for no more than metadata: ${name}`, async (t) => {
+    const { api, server, put, population, value } = await rig(t, options);
+    put('web-1');
+    const shown: KubernetesObject[] = [];
+    const kind: Kind<TestPod> = {
+      ...TEST_PODS,
+      id: 'test-pod-metadata',
+      metadataOnly: true,
+      keep(object, pool) {
+        shown.push(object);
+        return TEST_PODS.keep(object, pool);
+      },
+    };
+    const cache = api.cache(kind);
+    const subscription = cache.subscribe({});
+    t.after(() => subscription.stop());
+    await until(() => server.openWatches === 1 && cache.isSynced);
+    put('web-2');
+    await until(() => cache.size === 2);
+    same(cache, population.list('pods'));
+    assert.ok(shown.length >= 2);
+    for (const { kind: shape, spec, status } of shown)
+      assert.deepEqual([shape, spec, status], ['PartialObjectMetadata', undefined, undefined]);
+    assert.equal(value('unreadable_objects') ?? 0, 0);
+  });
 
 describe('a cache of a server in trouble', () => {
   it('says which rule is missing, once, and goes on when it is there', async (t) => {

@@ -49,6 +49,8 @@ export interface Kept {
 export interface Kind<T extends Kept> extends ResourceType {
   /** Names this way of keeping objects of the resource. */
   readonly id: string;
+  /** `keep` looks at nothing but metadata: then nothing else is asked for. */
+  readonly metadataOnly?: boolean;
   /** What is kept; undefined: as if the object were not there. May throw for what is no such object. */
   readonly keep: (object: KubernetesObject, pool: StringPool) => T | undefined;
   /** Whether nothing that matters changed; then nobody is told. Without it every new version matters. */
@@ -227,6 +229,7 @@ export class ObjectCache<T extends Kept> {
         signal,
         // What the server has at hand may be older than what was too old: then the newest has to come.
         resourceVersion: wasGone ? '' : '0',
+        metadataOnly: this.kind.metadataOnly,
         onBytes: this.#options.counters.read,
       },
       (item) => this.#collect(JSON.parse(item.toString()), found),
@@ -264,6 +267,7 @@ export class ObjectCache<T extends Kept> {
         signal,
         resourceVersion: this.#version ?? '',
         withInitialEvents: found !== undefined,
+        metadataOnly: this.kind.metadataOnly,
         onBytes: this.#options.counters.read,
         onOpen: () => {
           if (!found) this.#trouble.over();

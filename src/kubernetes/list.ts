@@ -2,7 +2,7 @@
 import { messageOf } from '../core/errors.ts';
 import { type KubernetesClient, StatusError } from './client.ts';
 import { ListScanner } from './json-stream.ts';
-import { pathOf, type ResourceType, type Selection, withQuery } from './object.ts';
+import { METADATA_ONLY, pathOf, type ResourceType, type Selection, withQuery } from './object.ts';
 
 /** As large as client-go's. */
 const PAGE_SIZE = 500;
@@ -32,6 +32,8 @@ export interface ListOptions {
   readonly resourceVersion?: string;
   readonly resourceVersionMatch?: 'Exact' | 'NotOlderThan';
   readonly pageSize?: number;
+  /** Objects come without spec and status. */
+  readonly metadataOnly?: boolean | undefined;
   /** Called now and then; the list is read on when it resolves. */
   readonly pause?: () => Promise<void> | undefined;
   readonly onBytes?: (count: number) => void;
@@ -85,7 +87,8 @@ async function readPage(
   const { signal, pause, onBytes } = options;
   let head: ListHead | undefined;
   const scanner = new ListScanner((item) => visit(item, (head ??= headOf(scanner.head))));
-  const answer = await client.open(path, { signal, timeoutMs: ANSWER_MS }).catch((e: unknown) => {
+  const accept = options.metadataOnly ? { accept: METADATA_ONLY.list } : {};
+  const answer = await client.open(path, { signal, timeoutMs: ANSWER_MS, ...accept }).catch((e: unknown) => {
     if (e instanceof StatusError && e.status === 410) throw new GoneError(e.message, { cause: e });
     throw e;
   });

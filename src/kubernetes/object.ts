@@ -53,6 +53,12 @@ export function pathOf(type: ResourceType, namespace = '', name = ''): string {
 export const resourceName = (type: ResourceType): string =>
   type.group === '' ? type.resource : `${type.resource}.${type.group}`;
 
+/** Asks for no more of objects than their metadata; a server that cannot do that gives the whole. */
+export const METADATA_ONLY = {
+  list: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json',
+  watch: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json',
+} as const;
+
 /** One text per selection, so that equal ones meet. */
 export const selectionKey = (type: ResourceType, s: Selection): string =>
   `${pathOf(type, s.namespace)}?labels=${s.labelSelector ?? ''}&fields=${s.fieldSelector ?? ''}`;

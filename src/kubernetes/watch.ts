@@ -6,7 +6,15 @@ import { messageOf } from '../core/errors.ts';
 import { type KubernetesClient, StatusError } from './client.ts';
 import { LineScanner } from './json-stream.ts';
 import { FutureVersionError, GoneError, isFutureVersion } from './list.ts';
-import { type KubernetesObject, metadataOf, pathOf, type ResourceType, type Selection, withQuery } from './object.ts';
+import {
+  type KubernetesObject,
+  METADATA_ONLY,
+  metadataOf,
+  pathOf,
+  type ResourceType,
+  type Selection,
+  withQuery,
+} from './object.ts';
 
 /** The server ends the watch after this long to twice this long, so that watches spread over its replicas. */
 const LIFETIME_S = 300;
@@ -34,6 +42,8 @@ export interface WatchOptions {
   readonly resourceVersion: string;
   /** Begin with the objects that exist (WatchList, Kubernetes 1.32 and later). */
   readonly withInitialEvents?: boolean;
+  /** Objects come without spec and status. */
+  readonly metadataOnly?: boolean | undefined;
   readonly random?: () => number;
   readonly onBytes?: (count: number) => void;
   /** The server has accepted. */
@@ -67,7 +77,8 @@ export async function watch(
     timeoutSeconds: String(lifetimeS),
     ...(withInitialEvents ? { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' } : {}),
   });
-  const answer = await client.open(path, { signal, timeoutMs: ANSWER_MS }).catch((e: unknown) => {
+  const accept = options.metadataOnly ? { accept: METADATA_ONLY.watch } : {};
+  const answer = await client.open(path, { signal, timeoutMs: ANSWER_MS, ...accept }).catch((e: unknown) => {
     if (!(e instanceof StatusError)) throw e;
     if (isFutureVersion(e)) throw new FutureVersionError(e.message, { cause: e });
     if (e.status === 410) throw new GoneError(e.message, { cause: e });

@@ -83,6 +83,17 @@ export async function readAll(req: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** Until the client has taken what was written, or is gone. */
+export function drained(res: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      res.off('drain', done).off('close', done);
+      resolve();
+    };
+    res.on('drain', done).on('close', done);
+  });
+}
+
 /** How objects are shown: as they are, or their metadata alone. */
 export interface Shape {
   readonly type: (whole: { readonly kind: string; readonly apiVersion: string }) => {

@@ -5,9 +5,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../../core/errors.ts';
 import { type KubernetesObject, resourceName } from '../object.ts';
+import { type Account, type Accounts, accountOf, forbidden, isAllowed, UNAUTHORIZED, verbOf } from './accounts.ts';
+import {
+  cutAfter,
+  drained,
+  endWithError,
+  readAll,
+  type Shape,
+  sendEvent,
+  sendJson,
+  sendRefusal,
+  shapeOf,
+} from './answers.ts';
 import { aggregatedDiscovery, groupDiscovery } from './discovery.ts';
-import { type Change, ConflictError, type Draft, type Population, type SimulatedResource } from './population.ts';
-import { selectorTest } from './selectors.ts';
+import type { Change, Population, SimulatedResource } from './population.ts';
+import { selectorTest, unknownField } from './selectors.ts';
+import { notFound, type Place, write } from './writes.ts';
 
 export interface SeenRequest {
   readonly method: string;
@@ -30,6 +43,8 @@ export interface SimulatedApiServerOptions {
   readonly hasAggregatedDiscovery?: boolean;
   /** Of LIST, also without `limit`. */
   readonly maxPageSize?: number;
+  /** Who may do what; without them anybody may do anything. */
+  readonly accounts?: Accounts;
   readonly fault?: (request: SeenRequest) => Fault | undefined;
 }
 
@@ -38,13 +53,7 @@ interface OpenWatch {
   readonly kind: SimulatedResource;
   readonly response: ServerResponse;
   readonly isVisible: (object: KubernetesObject) => boolean;
-}
-
-interface Place {
-  readonly type: SimulatedResource;
-  readonly resource: string;
-  readonly namespace: string;
-  readonly name: string;
+  readonly shape: Shape;
 }
 
 /** A list that is read page by page. */
@@ -53,7 +62,11 @@ interface Snapshot {
   readonly objects: readonly KubernetesObject[];
 }
 
-const MAX_BODY_BYTES = 4 * 1024 * 1024;
+const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+const ANYBODY: Account = { user: 'system:anonymous' };
+/** As Kubernetes: a bookmark every minute, and one before the server ends a watch. */
+const BOOKMARK_MS = 60_000;
+const LAST_BOOKMARK_MS = 2000;
 /** Lists that are being read; who comes back later gets the same by way of the history. */
 const MAX_SNAPSHOTS = 16;
 /** Of the objects a watch begins with, as long as the client has not taken them. */
@@ -88,7 +101,7 @@ export class SimulatedApiServer {
     this.requests.push(seen);
     this.#answer(req, res, seen).catch((e: unknown) => {
       if (res.headersSent) res.destroy();
-      else sendStatus(res, 500, 'InternalError', messageOf(e));
+      else sendRefusal(res, { code: 500, reason: 'InternalError', message: messageOf(e) });
     });
   };
 
@@ -109,7 +122,7 @@ export class SimulatedApiServer {
 
   /** Tells watches up to where they have seen everything. */
   bookmark(): void {
-    for (const w of this.#watches) send(w.response, 'BOOKMARK', this.#bookmarkOf(w.kind));
+    for (const w of this.#watches) this.#tellBookmark(w);
   }
 
   /** Writes into the watches what no server should. */
@@ -130,9 +143,11 @@ export class SimulatedApiServer {
       else if ('cutAfter' in fault) cutAfter(res, fault.cutAfter);
       else if ('error' in fault) {
         res.writeHead(200, { 'content-type': 'application/json' });
-        send(res, 'ERROR', { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', ...fault.error });
-        res.end();
-      } else sendStatus(res, fault.status, '', fault.message ?? 'as told', fault.headers);
+        endWithError(res, fault.error);
+      } else {
+        const { status, message = 'as told', headers = {} } = fault;
+        sendRefusal(res, { code: status, reason: '', message, headers });
+      }
       if (fault === 'reset' || !('cutAfter' in fault)) return;
     }
     const { path, query, method } = seen;
@@ -140,6 +155,9 @@ export class SimulatedApiServer {
       res.end('ok');
       return;
     }
+    const { accounts } = this.options;
+    const account = accounts ? accountOf(accounts, seen.authorization) : ANYBODY;
+    if (!account) return sendRefusal(res, UNAUTHORIZED);
     if (path === '/version') return sendJson(res, 200, { major: '1', minor: '34', gitVersion: 'v1.34.0' });
     const wantsAggregated =
       /apidiscovery/.test(req.headers.accept ?? '') && this.options.hasAggregatedDiscovery !== false;
@@ -150,18 +168,35 @@ export class SimulatedApiServer {
       const type = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
       return sendJson(res, 200, discovered, wantsAggregated ? type : undefined);
     }
+    if (path === REVIEWS && method === 'POST') return this.#review(req, res, account);
     const place = this.#place(path);
     if (!place) {
+      const isKnownGroup = this.population.resources.some((r) => path.startsWith(`${rootOf(r)}/`));
+      if (isKnownGroup)
+        return sendRefusal(res, {
+          code: 404,
+          reason: 'NotFound',
+          message: 'the server could not find the requested resource',
+          details: {},
+        });
       res.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' });
       res.end('404 page not found\n');
       return;
     }
-    if (method !== 'GET') return this.#write(req, res, method, place);
-    if (query['watch'] === '1' || query['watch'] === 'true') return await this.#watch(res, query, place);
-    if (place.name === '') return this.#list(res, query, place);
+    const isWatch = query['watch'] === '1' || query['watch'] === 'true';
+    const { type, namespace } = place;
+    const attempt = { verb: verbOf(method, place.name !== '', isWatch), type, namespace };
+    if (!isAllowed(account, attempt)) return sendRefusal(res, forbidden(account, attempt));
+    if (method !== 'GET') return write(this.population, req, res, method, place);
+    const field = unknownField(place.resource, query['fieldSelector'] ?? '');
+    if (field !== undefined)
+      return sendRefusal(res, { code: 400, reason: 'BadRequest', message: `field label not supported: ${field}` });
+    const shape = shapeOf(req.headers.accept);
+    if (isWatch) return await this.#watch(res, query, place, shape);
+    if (place.name === '') return this.#list(res, query, place, shape);
     const object = this.population.get(place.resource, place.namespace, place.name);
-    if (object) sendJson(res, 200, object);
-    else sendStatus(res, 404, 'NotFound', `${resourceName(place.type)} "${place.name}" not found`);
+    if (object) sendJson(res, 200, shape.object(object));
+    else sendRefusal(res, notFound(place));
   }
 
   #place(path: string): Place | undefined {
@@ -174,7 +209,7 @@ export class SimulatedApiServer {
     return type && { type, resource: resourceName(type), namespace, name };
   }
 
-  #list(res: ServerResponse, query: SeenRequest['query'], { type, resource, namespace }: Place): void {
+  #list(res: ServerResponse, query: SeenRequest['query'], { type, resource, namespace }: Place, shape: Shape): void {
     const isSelected = selectorTest(query['labelSelector'] ?? '', query['fieldSelector'] ?? '');
     let revision = this.population.revision;
     let start = 0;
@@ -182,15 +217,16 @@ export class SimulatedApiServer {
       const text = Buffer.from(query['continue'], 'base64').toString();
       const token = JSON.parse(text) as { rv: number; start: number };
       if (token.rv < this.population.compactedRevision) {
-        sendStatus(
-          res,
-          410,
-          'Expired',
-          'The provided continue parameter is too old to display a consistent list result.',
-        );
+        const message = 'The provided continue parameter is too old to display a consistent list result.';
+        sendRefusal(res, { code: 410, reason: 'Expired', message });
         return;
       }
       ({ rv: revision, start } = token);
+    } else if (Number(query['resourceVersion'] ?? 0) > revision) {
+      const message = `Timeout: Too large resource version: ${query['resourceVersion']}, current: ${revision}`;
+      const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
+      sendRefusal(res, { code: 504, reason: 'Timeout', message, details: { causes, retryAfterSeconds: 1 } });
+      return;
     }
     const id = JSON.stringify([resource, namespace, query['labelSelector'], query['fieldSelector'], revision]);
     const all =
@@ -206,15 +242,16 @@ export class SimulatedApiServer {
       if (this.#snapshots.length > MAX_SNAPSHOTS) this.#snapshots.shift();
     }
     const next = Buffer.from(JSON.stringify({ rv: revision, start: start + items.length })).toString('base64');
+    const isCounted = !query['labelSelector'] && !query['fieldSelector'];
+    const { kind, apiVersion } = shape.type({ kind: type.kind, apiVersion: apiVersionOf(type) });
     sendJson(res, 200, {
-      kind: `${type.kind}List`,
-      apiVersion: type.group === '' ? type.version : `${type.group}/${type.version}`,
+      kind: `${kind}List`,
+      apiVersion,
       metadata: {
         resourceVersion: String(revision),
-        ...(left > 0 ? { continue: next, remainingItemCount: left } : {}),
+        ...(left > 0 ? { continue: next, ...(isCounted ? { remainingItemCount: left } : {}) } : {}),
       },
-      // Items of typed lists do not say what they are.
-      items: items.map(({ kind: _, apiVersion: __, ...o }) => o),
+      items: items.map(shape.item),
     });
   }
 
@@ -229,36 +266,28 @@ export class SimulatedApiServer {
     return [...objects.keys()].sort().map((k) => objects.get(k)!);
   }
 
-  async #watch(res: ServerResponse, query: SeenRequest['query'], place: Place): Promise<void> {
+  async #watch(res: ServerResponse, query: SeenRequest['query'], place: Place, shape: Shape): Promise<void> {
     const { type, resource, namespace, name } = place;
     const wantsInitial = query['sendInitialEvents'] === 'true';
     if (wantsInitial && this.options.initialEvents === 'refused') {
-      sendStatus(
-        res,
-        422,
-        'Invalid',
-        'sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
-      );
+      const message =
+        'sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled';
+      sendRefusal(res, { code: 422, reason: 'Invalid', message });
       return;
     }
     const since = Number(query['resourceVersion'] || 0);
     const missed = since > 0 && !wantsInitial ? this.population.since(resource, since) : [];
     res.writeHead(200, { 'content-type': 'application/json', 'transfer-encoding': 'chunked' });
     res.flushHeaders();
-    const fail = (code: number, reason: string, message: string): void => {
-      send(res, 'ERROR', { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code });
-      res.end();
-    };
     if (wantsInitial && this.options.initialEvents === 'error') {
-      fail(
-        500,
-        'InternalError',
-        'a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled',
-      );
+      const message =
+        'a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled';
+      endWithError(res, { code: 500, reason: 'InternalError', message });
       return;
     }
     if (!missed) {
-      fail(410, 'Expired', `too old resource version: ${since} (${this.population.compactedRevision})`);
+      const message = `too old resource version: ${since} (${this.population.compactedRevision})`;
+      endWithError(res, { code: 410, reason: 'Expired', message });
       return;
     }
     const isSelected = selectorTest(query['labelSelector'] ?? '', query['fieldSelector'] ?? '');
@@ -270,131 +299,74 @@ export class SimulatedApiServer {
         (namespace === '' || o.metadata.namespace === namespace) &&
         (name === '' || o.metadata.name === name) &&
         isSelected(o),
+      shape,
     };
     const { revision } = this.population;
     if (wantsInitial || since === 0)
       for (const o of this.population.list(resource)) {
         if (!watch.isVisible(o)) continue;
-        send(res, 'ADDED', o);
+        sendEvent(res, 'ADDED', shape.object(o));
         if (res.writableLength < MAX_WAITING_BYTES) continue;
         await drained(res);
         if (res.closed) return;
       }
     // What happened while the client took its time.
     for (const change of this.population.since(resource, revision) ?? []) tell(watch, change);
-    if (wantsInitial) send(res, 'BOOKMARK', this.#bookmarkOf(type, { 'k8s.io/initial-events-end': 'true' }));
+    if (wantsInitial) this.#tellBookmark(watch, { 'k8s.io/initial-events-end': 'true' });
     for (const change of missed) tell(watch, change);
     this.#watches.add(watch);
-    const timer = setTimeout(() => res.end(), (Number(query['timeoutSeconds']) || 3600) * 1000);
-    timer.unref();
+    const lifeMs = (Number(query['timeoutSeconds']) || 3600) * 1000;
+    const bookmark = () => this.#tellBookmark(watch);
+    const timers = [setTimeout(() => res.end(), lifeMs)];
+    if (query['allowWatchBookmarks'] === 'true')
+      timers.push(setInterval(bookmark, BOOKMARK_MS), setTimeout(bookmark, Math.max(0, lifeMs - LAST_BOOKMARK_MS)));
+    for (const t of timers) t.unref();
     res.on('close', () => {
-      clearTimeout(timer);
+      for (const t of timers) clearTimeout(t);
       this.#watches.delete(watch);
     });
   }
 
-  #bookmarkOf(type: SimulatedResource, annotations?: Readonly<Record<string, string>>) {
-    return {
-      kind: type.kind,
-      apiVersion: type.group === '' ? type.version : `${type.group}/${type.version}`,
-      metadata: { resourceVersion: String(this.population.revision), creationTimestamp: null, annotations },
+  #tellBookmark({ kind, response, shape }: OpenWatch, annotations?: Readonly<Record<string, string>>): void {
+    const type = shape.type({ kind: kind.kind, apiVersion: apiVersionOf(kind) });
+    const metadata = { resourceVersion: String(this.population.revision), creationTimestamp: null, annotations };
+    sendEvent(response, 'BOOKMARK', { ...type, metadata });
+  }
+
+  /** Answers whether the account may do what it asks about. */
+  async #review(req: IncomingMessage, res: ServerResponse, account: Account): Promise<void> {
+    const review = JSON.parse((await readAll(req)).toString()) as {
+      spec?: { resourceAttributes?: ReviewedAttributes };
     };
+    const { verb = '', group = '', resource = '', namespace = '' } = review.spec?.resourceAttributes ?? {};
+    const allowed = isAllowed(account, { verb, type: { group, resource }, namespace });
+    sendJson(res, 201, { ...review, status: { allowed } });
   }
 
   #changed(change: Change): void {
     for (const w of this.#watches) if (w.resource === change.resource) tell(w, change);
   }
-
-  async #write(req: IncomingMessage, res: ServerResponse, method: string, place: Place): Promise<void> {
-    const { resource, namespace, name } = place;
-    if (method === 'DELETE') {
-      const gone = this.population.remove(resource, namespace, name);
-      return gone ? sendJson(res, 200, gone) : sendStatus(res, 404, 'NotFound', `${resource} "${name}" not found`);
-    }
-    let draft: Draft;
-    try {
-      draft = JSON.parse((await readAll(req)).toString()) as Draft;
-    } catch (e) {
-      return sendStatus(res, 400, 'BadRequest', messageOf(e));
-    }
-    const target = { ...draft, metadata: { ...draft.metadata, ...(namespace ? { namespace } : {}) } };
-    const there = this.population.get(resource, namespace, target.metadata.name);
-    if (method === 'POST' && there)
-      return sendStatus(res, 409, 'AlreadyExists', `${resource} "${target.metadata.name}" already exists`);
-    if (method === 'PUT' && !there) return sendStatus(res, 404, 'NotFound', `${resource} "${name}" not found`);
-    if (method !== 'POST' && method !== 'PUT') return sendStatus(res, 405, 'MethodNotAllowed', method);
-    try {
-      sendJson(res, method === 'POST' ? 201 : 200, this.population.put(resource, target));
-    } catch (e) {
-      if (!(e instanceof ConflictError)) throw e;
-      sendStatus(res, 409, 'Conflict', e.message);
-    }
-  }
 }
+
+interface ReviewedAttributes {
+  readonly verb?: string;
+  readonly group?: string;
+  readonly resource?: string;
+  readonly namespace?: string;
+}
+
+const apiVersionOf = ({ group, version }: SimulatedResource): string =>
+  group === '' ? version : `${group}/${version}`;
+const rootOf = (type: SimulatedResource): string => `/${type.group === '' ? 'api' : 'apis'}/${apiVersionOf(type)}`;
 
 function tell(watch: OpenWatch, { type, object, before }: Change): void {
+  const { response, shape } = watch;
   const was = before !== undefined && watch.isVisible(before);
   const is = type !== 'DELETED' && watch.isVisible(object);
-  if (is) send(watch.response, was ? 'MODIFIED' : 'ADDED', object);
-  else if (was) send(watch.response, 'DELETED', object);
-}
-
-/** Until the client has taken what was written, or is gone. */
-function drained(res: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      res.off('drain', done).off('close', done);
-      resolve();
-    };
-    res.on('drain', done).on('close', done);
-  });
-}
-
-const send = (res: ServerResponse, type: string, object: unknown): boolean =>
-  res.write(`${JSON.stringify({ type, object })}\n`);
-
-function sendJson(res: ServerResponse, status: number, body: unknown, type = 'application/json'): void {
-  const text = JSON.stringify(body);
-  res.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
-  res.end(text);
-}
-
-function sendStatus(
-  res: ServerResponse,
-  code: number,
-  reason: string,
-  message: string,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  const text = JSON.stringify({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message,
-    reason,
-    code,
-  });
-  res.writeHead(code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers });
-  res.end(text);
-}
-
-/** Lets the answer begin, and breaks the connection after so many bytes of it. */
-function cutAfter(res: ServerResponse, bytes: number): void {
-  const whole = res.end.bind(res);
-  res.end = ((text: string) => {
-    res.write(text.slice(0, bytes), () => res.socket?.destroy());
-    return res;
-  }) as typeof whole;
-}
-
-async function readAll(req: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw new Error('the body is too long');
-    chunks.push(chunk);
+  if (is) sendEvent(response, was ? 'MODIFIED' : 'ADDED', shape.object(object));
+  // What leaves is told as it was, with the version of the change.
+  else if (was) {
+    const { resourceVersion } = object.metadata;
+    sendEvent(response, 'DELETED', shape.object({ ...before, metadata: { ...before.metadata, resourceVersion } }));
   }
-  return Buffer.concat(chunks);
 }

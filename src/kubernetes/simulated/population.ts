@@ -45,6 +45,7 @@ export const COMMON_RESOURCES: readonly SimulatedResource[] = [
   core('namespaces', 'Namespace', false),
   core('events', 'Event'),
   core('services', 'Service'),
+  core('configmaps', 'ConfigMap'),
   named('apps', 'deployments', 'Deployment'),
   named('apps', 'replicasets', 'ReplicaSet'),
   named('events.k8s.io', 'events', 'Event'),
@@ -114,7 +115,9 @@ export class Population {
     const before = objects.get(keyOf(namespace, name));
     const asked = draft.metadata['resourceVersion'];
     if (asked !== undefined && asked !== '' && asked !== before?.metadata.resourceVersion)
-      throw new ConflictError(`the object has been modified; please apply your changes to the latest version`);
+      throw new ConflictError(
+        `the object has been modified; please apply your changes to the latest version and try again`,
+      );
     this.revision++;
     const type = this.#type(resource);
     const object = {

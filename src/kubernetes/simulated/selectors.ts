@@ -35,3 +35,40 @@ export function selectorTest(labelSelector: string, fieldSelector: string): Test
   const tests = [...termsOf(labelSelector).map(labelTest), ...termsOf(fieldSelector).map(fieldTest)];
   return (object) => tests.every((t) => t(object));
 }
+
+const OF_ALL = ['metadata.name', 'metadata.namespace'];
+const OF_RESOURCE: Readonly<Record<string, readonly string[]>> = {
+  pods: [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    'spec.hostNetwork',
+    'status.phase',
+    'status.podIP',
+    'status.nominatedNodeName',
+  ],
+  events: [
+    'involvedObject.kind',
+    'involvedObject.namespace',
+    'involvedObject.name',
+    'involvedObject.uid',
+    'involvedObject.apiVersion',
+    'involvedObject.resourceVersion',
+    'involvedObject.fieldPath',
+    'reason',
+    'reportingComponent',
+    'source',
+    'type',
+  ],
+  nodes: ['spec.unschedulable'],
+  namespaces: ['status.phase'],
+};
+
+/** The field of the selector that the server does not select by. */
+export function unknownField(resource: string, fieldSelector: string): string | undefined {
+  const known = [...OF_ALL, ...(OF_RESOURCE[resource] ?? [])];
+  return termsOf(fieldSelector)
+    .map((t) => t.split(/[!=]/)[0]!.trim())
+    .find((f) => !known.includes(f));
+}

@@ -476,7 +476,7 @@ describe('k8s_objects at the start', () => {
     const r = await rig(t, missing);
     await assert.rejects(
       r.receiver.start(),
-      /resource not found: gizmos\. Available resources in cluster: \[deployments events /,
+      /resource not found: gizmos\. Available resources in cluster: \[configmaps deployments events /,
     );
     const ignoring = await rig(t, { ...missing, error_mode: 'ignore' });
     await ignoring.receiver.start();

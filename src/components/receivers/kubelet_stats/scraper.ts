@@ -9,7 +9,8 @@ import { type MetricDeclaration, metricSettings } from '../../../core/metrics/ca
 import { switchedResource } from '../../../core/metrics/resource-attributes.ts';
 import { type Scope, scopeOf } from '../../../core/resource.ts';
 import type { ScrapeResult, Scraper } from '../../../core/scrape.ts';
-import { BodyBuffer, type KubernetesClient } from '../../../kubernetes/client.ts';
+import type { KubernetesClient } from '../../../kubernetes/client.ts';
+import { BodyBuffer } from '../../../kubernetes/exchange.ts';
 import { type Parse, readList } from '../../../kubernetes/json-list.ts';
 import { parseQuantity, parseWholeQuantity } from '../../../kubernetes/quantity.ts';
 import { CONTAINER_METRICS, NODE_METRICS, POD_METRICS, SYSTEM_METRICS, VOLUME_METRICS } from './catalogue.ts';
