@@ -40,6 +40,23 @@ class InternedResource implements Resource {
   }
 }
 
+/**
+ * Not interned: whoever makes it uses the same object again for the same thing, and others may go by that. For sources
+ * with very many resources, each of which is sent again and again; it does not even keep its decoded attributes.
+ */
+export class HeldResource implements Resource {
+  /** May be replaced by equal bytes. */
+  encoded: Uint8Array;
+  readonly schemaUrl: string;
+  constructor(encoded: Uint8Array, schemaUrl: string) {
+    this.encoded = encoded;
+    this.schemaUrl = schemaUrl;
+  }
+  get attributes(): ReadonlyValueMap {
+    return decodeResource(this.encoded);
+  }
+}
+
 class InternedScope implements Scope {
   readonly encoded: Uint8Array;
   readonly schemaUrl: string;

@@ -1,7 +1,7 @@
 /** The labels of series: from attributes of the point, the resource and the scope, and from the configuration. */
 import { valueText } from '../../../core/edit/values.ts';
 import type { Resource, Scope } from '../../../core/resource.ts';
-import type { ReadonlyValueMap } from '../../../wire/otlp.ts';
+import { decodeResource, type ReadonlyValueMap } from '../../../wire/otlp.ts';
 import type { Label } from '../../../wire/remote-write.ts';
 import { labelName } from './naming.ts';
 
@@ -41,11 +41,11 @@ export interface ContextLabels {
   readonly base: BaseLabels;
 }
 
-/** Labels in the order in which they go out; `encoded` has each of them as it stands in a series. */
+/** Labels that series share. */
 export interface BaseLabels {
   readonly names: ReadonlySet<string>;
+  /** In the order in which they go out; made when they are asked for. */
   readonly labels: readonly Label[];
-  readonly encoded: readonly Uint8Array[];
 }
 
 /** Labels of a point without its name: those of its own, and those it shares, which have other names. */
@@ -56,7 +56,7 @@ export interface PointLabels {
 
 export type EncodeLabel = (label: Label) => Uint8Array;
 
-export const NO_LABELS: BaseLabels = { names: new Set(), labels: [], encoded: [] };
+export const NO_LABELS: BaseLabels = { names: new Set(), labels: [] };
 
 const SERVICE_ATTRIBUTES: readonly string[] = ['service.namespace', 'service.name', 'service.instance.id'];
 export const isServiceAttribute = (name: string): boolean => SERVICE_ATTRIBUTES.includes(name);
@@ -84,8 +84,8 @@ function join(into: Map<string, string>, label: string, value: string): void {
   else if (before !== value) into.set(label, `${before};${value}`);
 }
 
-function identityOf(resource: Resource): Map<string, string> {
-  const text = (key: string) => valueText(resource.attributes.get(key) ?? null);
+function identityOf(attributes: ReadonlyValueMap): Map<string, string> {
+  const text = (key: string) => valueText(attributes.get(key) ?? null);
   const name = text('service.name');
   const namespace = text('service.namespace');
   const instance = text('service.instance.id');
@@ -109,16 +109,54 @@ function scopeLabels(scope: Scope, rules: LabelRules): Map<string, string> {
   return out;
 }
 
-export function contextLabels(resource: Resource, scope: Scope, rules: LabelRules, encode: EncodeLabel): ContextLabels {
-  const promoted = new Map<string, string>();
-  // One that cannot be a label is left out: upstream drops all points of the resource for it.
-  for (const [k, v] of resource.attributes)
-    if (rules.promote(k) && rules.name(k) !== undefined) promoted.set(k, valueText(v));
-  const context = { promoted, identity: identityOf(resource), scope: scopeLabels(scope, rules) };
-  const labels = sorted(allLabels(new Map(), context, rules) ?? []);
-  const base = { names: new Set(labels.map(([name]) => name)), labels, encoded: labels.map(encode) };
-  return { ...context, base };
+/** One set for all contexts whose labels have these names. */
+export type ShareNames = (names: readonly string[]) => ReadonlySet<string>;
+
+/**
+ * A gateway has a hundred thousand of them, and all that is asked again is in the cache as bytes: so everything is made
+ * from the resource when it is asked for, and the resource does not keep its decoded attributes for it.
+ */
+class SharedLabels implements ContextLabels, BaseLabels {
+  readonly names: ReadonlySet<string>;
+  readonly #resource: Resource;
+  readonly #scope: Scope;
+  readonly #rules: LabelRules;
+
+  constructor(resource: Resource, scope: Scope, rules: LabelRules, share: ShareNames) {
+    this.#resource = resource;
+    this.#scope = scope;
+    this.#rules = rules;
+    this.names = share(this.labels.map(([name]) => name));
+  }
+
+  get base(): BaseLabels {
+    return this;
+  }
+
+  get labels(): readonly Label[] {
+    return sorted(allLabels(new Map(), this, this.#rules) ?? []);
+  }
+
+  get promoted(): ReadonlyMap<string, string> {
+    const rules = this.#rules;
+    const promoted = new Map<string, string>();
+    // One that cannot be a label is left out: upstream drops all points of the resource for it.
+    for (const [k, v] of decodeResource(this.#resource.encoded))
+      if (rules.promote(k) && rules.name(k) !== undefined) promoted.set(k, valueText(v));
+    return promoted;
+  }
+
+  get identity(): ReadonlyMap<string, string> {
+    return identityOf(decodeResource(this.#resource.encoded));
+  }
+
+  get scope(): ReadonlyMap<string, string> {
+    return scopeLabels(this.#scope, this.#rules);
+  }
 }
+
+export const contextLabels = (resource: Resource, scope: Scope, rules: LabelRules, share: ShareNames): ContextLabels =>
+  new SharedLabels(resource, scope, rules, share);
 
 type Sources = Pick<ContextLabels, 'promoted' | 'identity' | 'scope'>;
 
@@ -188,15 +226,16 @@ export function targetInfoLabels(
   context: ContextLabels,
   rules: LabelRules,
 ): PointLabels | undefined {
-  if (context.identity.size === 0) return undefined;
+  const { identity } = context;
+  if (identity.size === 0) return undefined;
   const labels = new Map<string, string>();
-  for (const [k, v] of sorted(resource.attributes)) {
+  for (const [k, v] of sorted(decodeResource(resource.encoded))) {
     if (isServiceAttribute(k)) continue;
     const name = rules.name(k);
     if (name !== undefined) join(labels, name, valueText(v));
   }
   if (labels.size === 0) return undefined;
-  for (const [k, v] of context.identity) labels.set(k, v);
+  for (const [k, v] of identity) labels.set(k, v);
   for (const [k, v] of rules.externalLabels) if (!labels.has(k)) labels.set(k, v);
   return { own: sorted(labels), base: NO_LABELS };
 }

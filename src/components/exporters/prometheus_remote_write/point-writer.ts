@@ -73,6 +73,8 @@ export class PointWriter {
   point = 0;
   /** What running totals are called, by series. */
   readonly #totals = new Map<number, string>();
+  /** Of labels that series share, by all of them. */
+  readonly #names = new Map<string, ReadonlySet<string>>();
   readonly wantsStart: boolean;
   // Its time as words and as index of the samples' times.
   #timeHigh = 0;
@@ -99,6 +101,7 @@ export class PointWriter {
   }
 
   forget(): void {
+    this.#names.clear();
     this.cache.reset();
     this.symbols.reset();
     this.collisions.reset();
@@ -111,7 +114,14 @@ export class PointWriter {
   }
 
   readonly #contextLabels = (info: ResourceInfo, scope: Scope) =>
-    contextLabels(info.resource, scope, this.#o.labels, this.#encodeLabel);
+    contextLabels(info.resource, scope, this.#o.labels, this.#shareNames);
+
+  readonly #shareNames = (names: readonly string[]): ReadonlySet<string> => {
+    const key = JSON.stringify(names);
+    let shared = this.#names.get(key);
+    if (!shared) this.#names.set(key, (shared = new Set(names)));
+    return shared;
+  };
 
   /** Version 2 keeps the numbers of symbols, four bytes each. */
   readonly #encodeLabel = (label: Label): Uint8Array => {

@@ -59,7 +59,7 @@ export class SeriesCache {
   #contexts: Context[] = [];
   #bases: Base[] = [];
   #baseIds = new Map<BaseLabels, number>();
-  #shapes = new Map<string, number>();
+  #shapes = new Map<string, { readonly id: number; readonly names: readonly string[] }>();
   #arena = new Arena();
   /** Attributes of points, tagged with their metric. */
   #attributes = new ByteTable(this.#arena);
@@ -177,14 +177,19 @@ export class SeriesCache {
     if (id !== undefined) return id;
     id = this.#bases.length;
     this.#baseIds.set(base, id);
-    const starts = new Int32Array(base.encoded.length + 1);
-    for (const [i, e] of base.encoded.entries()) starts[i + 1] = starts[i]! + e.length;
-    const names = base.labels.map(([name]) => name);
-    const key = JSON.stringify(names);
+    const { labels } = base;
+    const encoded = labels.map(this.#encode);
+    const starts = new Int32Array(encoded.length + 1);
+    for (const [i, e] of encoded.entries()) starts[i + 1] = starts[i]! + e.length;
+    const key = JSON.stringify(labels.map(([name]) => name));
     let shape = this.#shapes.get(key);
-    if (shape === undefined) this.#shapes.set(key, (shape = this.#shapes.size));
-    const bytes = Buffer.concat(base.encoded);
-    this.#bases.push({ names, bytes, starts, hash: hashOf(base.encoded), shape, runs: names.map(() => undefined) });
+    if (shape === undefined) {
+      shape = { id: this.#shapes.size, names: labels.map(([name]) => name) };
+      this.#shapes.set(key, shape);
+    }
+    const { names } = shape;
+    const bytes = Buffer.concat(encoded);
+    this.#bases.push({ names, bytes, starts, hash: hashOf(encoded), shape: shape.id, runs: [] });
     return id;
   }
 
@@ -296,7 +301,7 @@ export class SeriesCache {
 
   /** The series with these labels: `own` in order, none of them in `base`. `metric` counts when it is new. */
   seriesOf(own: readonly Label[], base: BaseLabels, metric: number): number {
-    if (base.labels.length > MAX_BASE) {
+    if (base.names.size > MAX_BASE) {
       own = [...own, ...base.labels].sort((x, y) => compareNames(x[0], y[0]));
       base = NO_LABELS;
     }

@@ -3,25 +3,15 @@
  * collection then writes each distinct set of values once, with the new time, whatever the number of objects.
  */
 import type { Group } from '../../../core/batch.ts';
-import type { Resource, Scope } from '../../../core/resource.ts';
-import { decodeResource, type ReadonlyValueMap } from '../../../wire/otlp.ts';
+import { HeldResource, type Scope } from '../../../core/resource.ts';
 import { ProtoReader } from '../../../wire/proto.ts';
 
 const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.18.0';
 
-/** Not interned: objects have resources of their own, and the table of interned ones would cost more than they do. */
-export class ObjectResource implements Resource {
-  encoded: Uint8Array;
-  #attributes: ReadonlyValueMap | undefined;
-
+/** Of one object, as long as it does not change. */
+export class ObjectResource extends HeldResource {
   constructor(encoded: Uint8Array) {
-    this.encoded = encoded;
-  }
-  get schemaUrl(): string {
-    return SCHEMA_URL;
-  }
-  get attributes(): ReadonlyValueMap {
-    return (this.#attributes ??= decodeResource(this.encoded));
+    super(encoded, SCHEMA_URL);
   }
 }
 
