@@ -1,7 +1,7 @@
 /**
  * The changes of some objects as they happen, for receivers that send them on: nothing is kept of an object. Begins
  * where it is told to, goes on where it stopped, and after a version that is gone hands on what is newer than what was
- * seen, as additions; only deletions of that time cannot be known.
+ * seen, as additions in the order of their versions; only deletions of that time cannot be known.
  */
 import type { Logger } from '../core/log.ts';
 import { wait } from '../core/wait.ts';
@@ -21,15 +21,16 @@ export interface ObjectChange {
 
 export interface Listing {
   found(change: ObjectChange): void;
+  /** Not before the list is complete, however often it has to begin again. */
   done(version: string): void;
-  /** It broke off and begins again: what was found is found once more. */
-  abandoned(): void;
 }
 
 export interface ObjectStreamHandler {
   /** A change of a watch. */
   changed(change: ObjectChange): void;
-  /** Objects of a list follow, then its version. */
+  /** What a list has that is newer than what was seen, in the order of versions. */
+  caughtUp(change: ObjectChange): void;
+  /** Objects of a list follow in the order of their names, then its version. */
   listing(): Listing;
   /** The stream is at this version, without a change. */
   passed(version: string): void;
@@ -48,8 +49,12 @@ export interface ObjectStreamOptions {
   /** Hand on the objects that are there at the begin. */
   readonly withInitialState: boolean;
   readonly backoff?: BackoffOptions;
+  /** For tests. */
+  readonly maxSortedBytes?: number;
 }
 
+/** Of a list, what is held back so that it can be handed on in the order of versions. */
+const MAX_SORTED_BYTES = 16 * 1024 * 1024;
 const SHORT_WATCH_MS = 1000;
 const OPEN_OBJECT = 123;
 const ADDITION = Buffer.from('{"type":"ADDED","object":');
@@ -68,34 +73,74 @@ export async function streamObjects(
   /** Objects up to this version are known; undefined: none is. */
   let seen = options.version;
   let isListed = !options.withInitialState && version !== undefined;
+  /** A server waits for a version that it has not reached, and says nothing: the version may be of another cluster. */
+  let isDoubtful = version !== undefined;
+  /** A list that is handed on as it comes, and what of it was: one that breaks off begins again. */
+  let listing: Listing | undefined;
+  const handedOn = new Map<string, string>();
 
   async function begin(): Promise<void> {
     if (seen === undefined && !options.withInitialState) {
       version = (await currentVersion(client, type, selection, signal)) || '1';
       handler.passed(version);
     } else {
-      const known = Number(seen ?? 0);
-      const listing = handler.listing();
-      const found = (item: Buffer, head: ListHead): void => {
-        const { object, bytes } = typed(item, head);
-        if (Number(object.metadata.resourceVersion) <= known) return;
-        listing.found({ type: 'ADDED', object, bytes: Buffer.concat([ADDITION, bytes, ADDITION_END]) });
-      };
-      const pause = () => handler.flush();
-      const { resourceVersion } = await list(client, type, selection, { signal, pause }, found).catch((e: unknown) => {
-        listing.abandoned();
-        throw e;
-      });
-      version = resourceVersion || '1';
-      listing.done(version);
-      await handler.flush();
+      await catchUp(Number(seen ?? 0));
     }
     seen = version;
     isListed = true;
     trouble.over();
   }
 
+  /**
+   * Sorted, each object moves the position by itself, and a list that breaks off has handed on nothing. What is too much
+   * for that goes on as it comes.
+   */
+  async function catchUp(known: number): Promise<void> {
+    let held: ObjectChange[] | undefined = listing ? undefined : [];
+    let heldBytes = 0;
+    const handOn = (change: ObjectChange): void => {
+      const { uid, resourceVersion } = change.object.metadata;
+      if (handedOn.get(uid) === resourceVersion) return;
+      handedOn.set(uid, resourceVersion);
+      listing ??= handler.listing();
+      listing.found(change);
+    };
+    const found = (item: Buffer, head: ListHead): void => {
+      const { object, bytes } = typed(item, head);
+      if (Number(object.metadata.resourceVersion) <= known) return;
+      const change: ObjectChange = { type: 'ADDED', object, bytes: Buffer.concat([ADDITION, bytes, ADDITION_END]) };
+      heldBytes += change.bytes.length;
+      if (held && heldBytes <= (options.maxSortedBytes ?? MAX_SORTED_BYTES)) held.push(change);
+      else {
+        for (const before of held ?? []) handOn(before);
+        held = undefined;
+        handOn(change);
+      }
+    };
+    const pause = () => (held ? undefined : handler.flush());
+    const { resourceVersion } = await list(client, type, selection, { signal, pause }, found);
+    version = resourceVersion || '1';
+    if (listing) {
+      listing.done(version);
+      listing = undefined;
+      handedOn.clear();
+    } else {
+      for (const change of (held ?? []).sort(byVersion)) {
+        handler.caughtUp(change);
+        await handler.flush();
+      }
+      handler.passed(version);
+    }
+    await handler.flush();
+  }
+
   async function follow(): Promise<void> {
+    if (isDoubtful) {
+      const current = await currentVersion(client, type, selection, signal);
+      if (Number(current) < Number(version))
+        throw new FutureVersionError(`the API server is at version ${current}, before ${version}`);
+      isDoubtful = false;
+    }
     await watch(
       client,
       type,
@@ -131,15 +176,22 @@ export async function streamObjects(
         log.info('received a 410, grabbing new resource version', { resource_version: version });
         // A cluster that was set up anew counts from the start: what was seen says nothing about it.
         if (e instanceof FutureVersionError) seen = undefined;
+        isDoubtful = false;
         version = undefined;
         isListed = false;
         if (before !== version) continue;
-      } else trouble.tell(e, isListed && !(e instanceof StatusError));
+      } else {
+        trouble.tell(e, isListed && !(e instanceof StatusError));
+        isDoubtful = true;
+      }
       if (e instanceof StatusError) retryAfterMs = e.retryAfterMs;
     }
     await wait(backoff.next(retryAfterMs), signal);
   }
 }
+
+const byVersion = (a: ObjectChange, b: ObjectChange): number =>
+  Number(a.object.metadata.resourceVersion) - Number(b.object.metadata.resourceVersion);
 
 /** A list of one object says which version the whole has. */
 async function currentVersion(

@@ -1,11 +1,12 @@
-/** Keeps positions in a storage extension, under otelcol's keys: soon after they moved, and at once while stopping. */
+/** Keeps positions in a storage extension, under otelcol's keys: as soon as they move, but not more often than it is worth. */
 import type { Clock } from '../core/clock.ts';
 import type { Host } from '../core/component.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import { type Logger, RateLimit } from '../core/log.ts';
 import { isStorageExtension, type StorageClient, type StorageOp } from '../core/storage.ts';
 
-const INTERVAL_MS = 200;
+/** A position that moved again so soon waits this long: what a kill in between sends again. */
+const INTERVAL_MS = 50;
 
 /** `latestResourceVersion/pods`, `latestResourceVersion/pods.shop`. */
 export const positionKey = (resource: string, namespace: string): string =>
@@ -14,9 +15,11 @@ export const positionKey = (resource: string, namespace: string): string =>
 export class PositionStore {
   readonly #client: StorageClient;
   readonly #log: Logger;
+  readonly #nowMs: () => number;
   readonly #limit: RateLimit;
   readonly #changed = new Map<string, string | undefined>();
   #timer: NodeJS.Timeout | undefined;
+  #writtenAtMs = Number.NEGATIVE_INFINITY;
   #isFinishing = false;
   #isSoon = false;
   #isClosed = false;
@@ -24,11 +27,13 @@ export class PositionStore {
   constructor(client: StorageClient, log: Logger, nowMs: () => number) {
     this.#client = client;
     this.#log = log;
+    this.#nowMs = nowMs;
     this.#limit = new RateLimit(10_000, nowMs);
   }
 
   /** What is stored, when it is a version. */
   get(key: string): string | undefined {
+    if (this.#changed.has(key)) return this.#changed.get(key);
     const bytes = this.#client.get(key);
     const text = bytes === undefined ? '' : Buffer.from(bytes).toString();
     return /^[1-9]\d*$/.test(text) ? text : undefined;
@@ -38,21 +43,25 @@ export class PositionStore {
   set(key: string, version: string | undefined): void {
     if (this.#isClosed) return;
     this.#changed.set(key, version);
-    if (!this.#isFinishing) this.#timer ??= setTimeout(() => this.flush(), INTERVAL_MS);
-    else if (!this.#isSoon) {
-      // Once for all that settles together: the store is closed as soon as the pipeline has stopped.
-      this.#isSoon = true;
-      queueMicrotask(() => {
-        this.#isSoon = false;
-        this.flush();
-      });
+    if (this.#timer || this.#isSoon) return;
+    const restMs = this.#writtenAtMs + INTERVAL_MS - this.#nowMs();
+    if (restMs > 0 && !this.#isFinishing) {
+      this.#timer = setTimeout(() => this.flush(), restMs);
+      return;
     }
+    // Once for all that settles together; the store is closed as soon as the pipeline has stopped.
+    this.#isSoon = true;
+    queueMicrotask(() => {
+      this.#isSoon = false;
+      this.flush();
+    });
   }
 
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#changed.size === 0 || this.#isClosed) return;
+    this.#writtenAtMs = this.#nowMs();
     const ops = [...this.#changed].map(
       ([key, version]): StorageOp =>
         version === undefined ? { op: 'delete', key } : { op: 'set', key, value: Buffer.from(version) },

@@ -74,13 +74,6 @@ export class Position {
     else if (!last) this.#store(version);
   }
 
-  /** The range will not get a version, as of a list that broke off; its records do not hold the position back. */
-  drop(range: Range): void {
-    const at = this.#open.indexOf(range);
-    if (at >= 0) this.#open.splice(at, 1);
-    this.moved();
-  }
-
   moved(): void {
     let version: string | undefined;
     while (this.#open[0]?.isSettled) version = this.#open.shift()!.version;

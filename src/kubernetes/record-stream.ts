@@ -104,6 +104,17 @@ export async function streamRecords(o: RecordStreamOptions, signal: AbortSignal)
           planFolding();
         } else send(change, range);
       },
+      caughtUp(change) {
+        const version = change.object.metadata.resourceVersion;
+        if (!o.withInitialState && o.isExcluded(change)) {
+          position.pass(version);
+          return;
+        }
+        const range = position.begin();
+        range.add(1, change.bytes.length);
+        range.close(version);
+        send(change, range);
+      },
       listing() {
         // The version of a list is that of all its objects together.
         const range = position.begin();
@@ -115,7 +126,6 @@ export async function streamRecords(o: RecordStreamOptions, signal: AbortSignal)
             send(change, range);
           },
           done: (version) => range.close(version),
-          abandoned: () => position.drop(range),
         };
       },
       passed: (version) => position.pass(version),
