@@ -49,6 +49,8 @@ const result = await build({
   target: 'node24',
   chunkNames: 'chunks/[name]-[hash]',
   plugins: [yamlAsModules, builtinsOnDemand],
+  // Names of chunks depend on the paths of their sources: those below this folder, wherever node_modules links to.
+  preserveSymlinks: true,
   loader: { '.html': 'text', '.css': 'text', '.svg': 'text' },
   // Identifiers stay, so that stack traces of users can be read.
   minifyWhitespace: true,
