@@ -124,10 +124,10 @@ const throughput = {
 
 const points = {
   kind: 'points',
-  points: 2_000_000,
+  points: 8_000_000,
   podsPerAgent: 100,
   metricsPerPod: 100,
-  peerShare: 0.5,
+  peerShare: 0.125,
   figures: POINTS,
 } as const;
 

@@ -1,4 +1,8 @@
-/** The queue in memory. Its elements count against the capacity until their sending is over. */
+/**
+ * The queue in memory. Its elements count against the capacity until their sending is over. A capacity is in requests or
+ * items, so it says little of memory: with more than `CALM_BYTES` waiting, those who push are slowed down to the pace of
+ * the destination, as long as it has one. They are not refused before the capacity is used up.
+ */
 import type { Batch } from './batch.ts';
 import { retryable } from './errors.ts';
 import { Capacity } from './queue-capacity.ts';
@@ -13,6 +17,10 @@ export interface MemoryQueueOptions {
   readonly onFull: (batch: Batch, error: Error) => void;
 }
 
+const CALM_BYTES = 32 * 1024 * 1024;
+/** When no sending ends for so long, the destination is away, and the queue is there to be filled. */
+const PAUSE_MS = 50;
+
 export class MemoryQueue implements QueueStore {
   readonly durable = false;
   readonly #options: MemoryQueueOptions;
@@ -20,6 +28,8 @@ export class MemoryQueue implements QueueStore {
   #waiting: Element[] = [];
   #closed = false;
   #head = 0;
+  #heldBytes = 0;
+  readonly #paused = new Set<() => void>();
 
   constructor(options: MemoryQueueOptions) {
     this.#options = options;
@@ -30,11 +40,16 @@ export class MemoryQueue implements QueueStore {
     const { config } = this.#options;
     const size = sizeOf(batch, config.sizer);
     if (batch.patient || config.block_on_overflow) await this.#roomFor(size);
-    else if (!this.#capacity.take(size)) {
-      const error = retryable('sending queue is full');
-      this.#options.onFull(batch, error);
-      throw error;
+    else {
+      while (this.#heldBytes > CALM_BYTES && !this.#closed && (await this.#anEnd()));
+      if (this.#closed) throw retryable('sending queue is stopped');
+      if (!this.#capacity.take(size)) {
+        const error = retryable('sending queue is full');
+        this.#options.onFull(batch, error);
+        throw error;
+      }
     }
+    this.#heldBytes += batch.sizeBytes;
     return new Promise((resolve, reject) => {
       const answered = batch.groups.some((g) => g.parts.some((p) => !p.ack.isMemory));
       this.#waiting.push({
@@ -44,7 +59,9 @@ export class MemoryQueue implements QueueStore {
         failure: undefined,
         interrupted: false,
         finish: (e) => {
+          this.#heldBytes -= batch.sizeBytes;
           this.#capacity.release(size);
+          this.#goOn();
           // Parts were told already, so an error would count them twice; whoever has none learns it here.
           if (e.failure !== undefined && !answered) reject(e.failure as Error);
           else resolve();
@@ -53,6 +70,26 @@ export class MemoryQueue implements QueueStore {
       if (!config.wait_for_result) resolve();
       this.#options.onOffer();
     });
+  }
+
+  /** Waits until some sending is over; false when that takes too long. */
+  #anEnd(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#paused.delete(end);
+        resolve(true);
+      };
+      const timer = setTimeout(() => {
+        this.#paused.delete(end);
+        resolve(false);
+      }, PAUSE_MS);
+      this.#paused.add(end);
+    });
+  }
+
+  #goOn(): void {
+    for (const end of [...this.#paused]) end();
   }
 
   /** Room may come in the very step in which the queue is closed; what would go in then is never taken out. */
@@ -84,5 +121,6 @@ export class MemoryQueue implements QueueStore {
   close(): void {
     this.#closed = true;
     this.#capacity.close();
+    this.#goOn();
   }
 }
