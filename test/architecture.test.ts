@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   local: ['deploy', 'console', 'kubernetes', 'core', 'wire'],
   deploy: ['core'],
   console: ['kubernetes', 'core', 'wire'],
-  doctor: ['kubernetes', 'core', 'wire'],
+  doctor: ['deploy', 'components', 'stanza', 'kubernetes', 'core', 'wire'],
   service: ['components', 'core', 'wire'],
   components: ['stanza', 'core', 'kubernetes', 'wire'],
   stanza: ['core', 'wire'],

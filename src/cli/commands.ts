@@ -45,6 +45,31 @@ const CONFIG_FLAGS: readonly Flag[] = [
   { name: 'feature-gates', type: 'list', value: 'IDS', help: 'Comma list of feature gates; -id turns one off' },
 ];
 
+/** How `doctor` and `why` find a cluster and a configuration. */
+const CLUSTER_FLAGS: readonly Flag[] = [
+  {
+    name: 'config',
+    type: 'list',
+    value: 'URI',
+    help: 'Configuration to look at; without it those in the ConfigMaps of the namespace, in a pod /conf/relay.yaml',
+  },
+  {
+    name: 'kubeconfig',
+    type: 'text',
+    value: 'FILE',
+    help: 'How to reach the cluster; without it KUBECONFIG or ~/.kube/config, in a pod its service account',
+  },
+  { name: 'context', type: 'text', value: 'NAME', help: 'Context of the kubeconfig; its current one without' },
+  {
+    name: 'namespace',
+    short: 'n',
+    type: 'text',
+    value: 'NAME',
+    default: 'opentelemetry',
+    help: 'Where the collectors run',
+  },
+];
+
 export const GLOBAL_FLAGS: readonly Flag[] = [
   { name: 'help', short: 'h', type: 'bool', help: 'Show this help' },
   { name: 'version', short: 'v', type: 'bool', help: 'Show the version' },
@@ -99,6 +124,21 @@ export const COMMANDS: readonly Command[] = [
     operands: '[ID]',
     flags: [CONFIG_FLAGS[2]!],
     load: () => import('./featuregate.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'Say what is wrong with a deployment, how it is known, and the one-line fix; exit code 1 on a failure',
+    flags: [
+      ...CLUSTER_FLAGS,
+      {
+        name: 'from-logs',
+        type: 'text',
+        value: 'FILE',
+        help: 'Read a saved log of sluice or otelcol instead; - is standard input',
+      },
+      { name: 'format', type: 'text', value: 'FORMAT', default: 'text', help: 'text or json' },
+    ],
+    load: () => import('./doctor.ts'),
   },
   {
     name: 'up',

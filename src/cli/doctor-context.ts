@@ -1,0 +1,80 @@
+/** For `doctor` and `why`: finds the cluster and loads configurations with the service's own loader. */
+import { SYSTEM_CLOCK } from '../core/clock.ts';
+import { SILENT } from '../core/log.ts';
+import type { CollectorConfig, Json } from '../deploy/config.ts';
+import { findAccess } from '../doctor/access.ts';
+import type { DoctorConfig } from '../doctor/context.ts';
+import { type ConfigLoader, gather } from '../doctor/gather.ts';
+import type { LoadedConfig } from '../service/config/config.ts';
+import { describeError } from '../service/config/diagnostics.ts';
+import { loadConfig } from '../service/config/load.ts';
+import type { Arguments } from './arguments.ts';
+
+const CONTEXT = { clock: SYSTEM_CLOCK, log: SILENT };
+
+export function doctorContext(args: Arguments) {
+  const kubeconfig = args.texts['kubeconfig']!;
+  const found = findAccess({ kubeconfig, context: args.texts['context']!, env: process.env, ...CONTEXT });
+  return gather({
+    ...CONTEXT,
+    ...found,
+    namespace: args.texts['namespace']!,
+    sources: args.lists['config'] ?? [],
+    load,
+    signal: AbortSignal.timeout(120_000),
+  });
+}
+
+export const load: ConfigLoader = async (configs, env, { isStrict }) => {
+  let problem: string | undefined;
+  try {
+    const strict = await loadConfig({ configs, sets: [] }, env, {});
+    return { config: fromLoaded(strict), problem };
+  } catch (e) {
+    problem = describeError(e);
+  }
+  try {
+    const loose = await loadConfig({ configs, sets: [] }, env, { ignoreRules: true });
+    // Elsewhere, files and directories that the rules ask for are not those of the pod.
+    return { config: fromLoaded(loose), problem: isStrict ? problem : undefined };
+  } catch (e) {
+    return { config: undefined, problem: describeError(e) };
+  }
+};
+
+function fromLoaded(loaded: LoadedConfig): DoctorConfig {
+  const { receivers, processors, exporters, connectors, extensions, service, gates } = loaded;
+  const raw = (section: LoadedConfig['receivers']): Record<string, Json> =>
+    Object.fromEntries([...section].map(([id, c]) => [id, (c.raw ?? null) as Json]));
+  const data: CollectorConfig = {
+    receivers: raw(receivers),
+    processors: raw(processors),
+    exporters: raw(exporters),
+    connectors: raw(connectors),
+    extensions: raw(extensions),
+    service: {
+      extensions: [...service.extensions],
+      pipelines: Object.fromEntries(
+        service.pipelines.map((p) => [
+          p.id,
+          { receivers: [...p.receivers], processors: [...p.processors], exporters: [...p.exporters] },
+        ]),
+      ),
+    },
+  };
+  const { level, readers } = service.telemetry.metrics;
+  return {
+    receivers,
+    processors,
+    exporters,
+    connectors,
+    extensions,
+    gates,
+    pipelines: service.pipelines,
+    metrics: level === 'none' ? [] : readers.flatMap((r) => r.pull?.exporter.prometheus ?? []),
+    data,
+    warnings: loaded.warnings
+      .filter((w) => w.level === 'warn')
+      .map((w) => [w.message, ...Object.values(w.fields).map(String)].join(' ')),
+  };
+}

@@ -1,0 +1,41 @@
+/** How `sluice doctor` reaches the API server: in a pod as its service account, elsewhere with a kubeconfig. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Environment } from '../core/environment.ts';
+import { messageOf } from '../core/errors.ts';
+import { type Access, type AccessContext, SERVICE_ACCOUNT_DIR, serviceAccountAccess } from '../kubernetes/access.ts';
+import { kubeconfigAccess } from '../kubernetes/kubeconfig.ts';
+
+export interface FoundAccess {
+  readonly isInside: boolean;
+  readonly access: Access | undefined;
+  /** Why there is none; ''. */
+  readonly accessProblem: string;
+  /** With KUBECONFIG as it was asked for. */
+  readonly env: Environment;
+}
+
+export interface AccessOptions extends AccessContext {
+  /** Of --kubeconfig; ''. */
+  readonly kubeconfig: string;
+  readonly context: string;
+  readonly env: Environment;
+  /** For tests. */
+  readonly serviceAccountDir?: string;
+}
+
+/** Throws when a file that was named cannot be used. */
+export function findAccess(o: AccessOptions): FoundAccess {
+  const env: Environment = o.kubeconfig === '' ? o.env : { ...o.env, KUBECONFIG: o.kubeconfig };
+  const dir = o.serviceAccountDir ?? SERVICE_ACCOUNT_DIR;
+  const isInside = o.kubeconfig === '' && Boolean(env['KUBERNETES_SERVICE_HOST']) && existsSync(join(dir, 'token'));
+  try {
+    const access = isInside ? serviceAccountAccess(env, o, dir) : kubeconfigAccess(env, o.context, o);
+    return { isInside, access, accessProblem: '', env };
+  } catch (e) {
+    const text = messageOf(e).replace('error connecting to k8s with auth_type=kubeConfig: ', '');
+    if (o.kubeconfig !== '') throw new Error(`--kubeconfig: ${text}`, { cause: e });
+    const accessProblem = text.replace('; in a pod, use auth_type: serviceAccount', '; name one with --kubeconfig');
+    return { isInside, access: undefined, accessProblem, env };
+  }
+}

@@ -1,0 +1,169 @@
+/** Is there a running agent on every node, and if not, what keeps it away? */
+import type { KubernetesObject } from '../../kubernetes/object.ts';
+import { isProblem, RESOURCES } from '../cluster.ts';
+import type { Check, DoctorContext } from '../context.ts';
+import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
+import { fieldsOf, isRunning, listOf, nodeOf, numberOf, textOf, type Workload } from '../objects.ts';
+import { obstaclesOf } from '../scheduling.ts';
+import { failedCreates, podsOf } from './workload-reads.ts';
+
+export const agents: Check = {
+  id: 'agents',
+  title: 'An agent on every node, a gateway that runs',
+  async run(ctx) {
+    const { cluster, namespace } = ctx;
+    if (!cluster) return [unknown('the nodes cannot be looked at', ctx.clusterProblem)];
+    if (ctx.workloadsProblem !== '')
+      return [
+        unknown(
+          'DaemonSets and Deployments cannot be looked at',
+          ctx.workloadsProblem,
+          'run `sluice doctor` outside, with a kubeconfig that may read them',
+        ),
+      ];
+    if (ctx.workloads.length === 0)
+      return [
+        failure(
+          `no collector runs in namespace ${namespace}`,
+          `kubectl get daemonsets,deployments -n ${namespace} shows none with the label app.kubernetes.io/name=otel-agent or otel-gateway, nor with an image of a collector`,
+          'sluice render SPEC | kubectl apply -f -, or say where they are with --namespace',
+        ),
+      ];
+    const out: Finding[] = [];
+    for (const w of ctx.workloads)
+      out.push(...(w.kind === 'DaemonSet' ? await daemonSet(ctx, w) : await replicas(ctx, w)));
+    return out;
+  },
+};
+
+async function replicas(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
+  const wanted = w.spec['replicas'] === undefined ? 1 : numberOf(w.spec['replicas']);
+  const ready = numberOf(fieldsOf(w.object['status'])['readyReplicas']);
+  const how = `${w.kind} ${w.namespace}/${w.name}: ${ready} of ${wanted} replicas ready`;
+  if (wanted === 0)
+    return [
+      warning(
+        `${w.name} is scaled to nothing`,
+        how,
+        `kubectl scale -n ${w.namespace} ${w.kind.toLowerCase()}/${w.name} --replicas=1`,
+      ),
+    ];
+  if (ready >= wanted) return [ok(`${w.name} runs`, how)];
+  const refused = (await failedCreates(ctx, w)).at(0);
+  return [
+    failure(
+      `${w.name} does not run as it should`,
+      refused === undefined ? how : `${how}; event FailedCreate: ${refused}`,
+      `kubectl describe pods -n ${w.namespace} -l ${w.selector}; the check of pods below says more`,
+    ),
+  ];
+}
+
+async function daemonSet(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
+  const nodes = await ctx.cluster!.list(RESOURCES.nodes);
+  if (isProblem(nodes))
+    return [unknown('the nodes cannot be listed', nodes.problem, 'use an account that may list nodes')];
+  const pods = await podsOf(ctx, w);
+  if (isProblem(pods))
+    return [
+      unknown(
+        `the pods of ${w.name} cannot be listed`,
+        pods.problem,
+        `use an account that may list pods in ${w.namespace}`,
+      ),
+    ];
+  const on = new Map<string, KubernetesObject[]>();
+  for (const p of pods.value) {
+    const node = nodeOf(p) || affineNode(p);
+    on.set(node, [...(on.get(node) ?? []), p]);
+  }
+  const refused = await failedCreates(ctx, w);
+  /** Nodes by what keeps the agent from them. */
+  const reasons = new Map<string, { readonly how: string; readonly fix: string; readonly nodes: string[] }>();
+  const note = (node: string, what: string, how: string, fix: string): void => {
+    const known = reasons.get(what) ?? { how, fix, nodes: [] };
+    known.nodes.push(node);
+    reasons.set(what, known);
+  };
+  let running = 0;
+  for (const node of nodes.value) {
+    const { name } = node.metadata;
+    const own = on.get(name) ?? [];
+    if (own.some(isRunning)) {
+      running++;
+      continue;
+    }
+    const [first] = obstaclesOf(w.pod, node);
+    const pod = own[0];
+    const command = `kubectl describe node ${name}`;
+    if (pod) {
+      const { what, how, fix } = stuck(pod, w);
+      note(name, what, how, fix);
+    } else if (first) note(name, first.what, `${command}, beside the DaemonSet ${w.namespace}/${w.name}`, first.fix);
+    else if (refused.length > 0)
+      note(
+        name,
+        'its pod is refused',
+        `event FailedCreate of ${w.name}: ${refused[0]}`,
+        `see the check "Pod Security"; kubectl describe daemonset -n ${w.namespace} ${w.name}`,
+      );
+    else if (!isReady(node))
+      note(name, 'the node is not ready', `${command}: condition Ready is not True`, 'look at the kubelet of the node');
+    else
+      note(
+        name,
+        'nothing that can be seen keeps it away',
+        `DaemonSet ${w.namespace}/${w.name} tolerates its taints and selects it`,
+        `kubectl describe daemonset -n ${w.namespace} ${w.name}; is kube-controller-manager well?`,
+      );
+  }
+  const total = nodes.value.length;
+  if (reasons.size === 0)
+    return [
+      ok(
+        `${w.name} runs on ${total === 1 ? 'the node' : `all ${total} nodes`}`,
+        `nodes and pods with ${w.selector} in ${w.namespace}`,
+      ),
+    ];
+  return [...reasons].map(([what, r]) =>
+    failure(
+      `no running ${w.name} on ${count(r.nodes.length, 'node')} of ${total} (${some(r.nodes)}): ${what}`,
+      `${running} of ${total} nodes have one; ${r.how}`,
+      r.fix,
+    ),
+  );
+}
+
+/** The node that a waiting pod of a DaemonSet is for. */
+function affineNode(pod: KubernetesObject): string {
+  const affinity = fieldsOf(fieldsOf(fieldsOf(pod['spec'])['affinity'])['nodeAffinity']);
+  const terms = fieldsOf(affinity['requiredDuringSchedulingIgnoredDuringExecution'])['nodeSelectorTerms'];
+  const fields = listOf(terms).flatMap((t) => listOf(t['matchFields']));
+  const values = fields.find((f) => f['key'] === 'metadata.name')?.['values'];
+  return Array.isArray(values) ? textOf(values[0]) : '';
+}
+
+function stuck(pod: KubernetesObject, w: Workload): { what: string; how: string; fix: string } {
+  const status = fieldsOf(pod['status']);
+  const where = `pod ${w.namespace}/${pod.metadata.name}`;
+  const scheduled = listOf(status['conditions']).find((c) => c['type'] === 'PodScheduled' && c['status'] === 'False');
+  if (scheduled) {
+    const message = textOf(scheduled['message']);
+    const fix = /Insufficient (\w+)/.exec(message);
+    return {
+      what: 'its pod cannot be scheduled',
+      how: `${where}: ${message}`,
+      fix: fix
+        ? `lower resources.requests.${fix[1]}, or set priorityClassName: system-node-critical`
+        : `kubectl describe pod -n ${w.namespace} ${pod.metadata.name}`,
+    };
+  }
+  return {
+    what: 'its pod does not become ready',
+    how: `${where}: phase ${textOf(status['phase']) || 'unknown'}`,
+    fix: 'the check "Pods of the collectors" says why',
+  };
+}
+
+const isReady = (node: KubernetesObject): boolean =>
+  listOf(fieldsOf(node['status'])['conditions']).some((c) => c['type'] === 'Ready' && c['status'] === 'True');

@@ -1,0 +1,195 @@
+/** Does the certificate of the kubelets verify, and which setting would make it work? */
+import { messageOf } from '../../core/errors.ts';
+import { makeAccess } from '../../kubernetes/access.ts';
+import { KubernetesClient, StatusError } from '../../kubernetes/client.ts';
+import {
+  AUTH_TYPES,
+  type AuthType,
+  explainRefusal,
+  type KubeletSettings,
+  kubeletClient,
+} from '../../kubernetes/kubelet.ts';
+import { isProblem, RESOURCES } from '../cluster.ts';
+import type { Check, DoctorContext } from '../context.ts';
+import { type Finding, failure, ok, unknown, warning } from '../finding.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../objects.ts';
+
+const TIMEOUT_MS = 6000;
+/** Outside, so many nodes are tried. */
+const MAX_NODES = 3;
+const KEYS = { ca: 'ca_file', serverName: 'server_name_override', skip: 'insecure_skip_verify' };
+
+interface Use {
+  /** `kubelet_stats of otel-agent` */
+  readonly what: string;
+  readonly settings: Fields;
+  readonly path: string;
+}
+
+export const kubelet: Check = {
+  id: 'kubelet',
+  title: 'Kubelets',
+  async run(ctx) {
+    const uses = usesOf(ctx);
+    if (uses.length === 0) return [];
+    const out: Finding[] = [];
+    if (ctx.isInside) for (const use of uses) out.push(...(await fromPod(ctx, use)));
+    else out.push(...(await fromOutside(ctx, uses)));
+    return out;
+  },
+};
+
+function usesOf(ctx: DoctorContext): Use[] {
+  return ctx.tiers.flatMap(({ name, config }) => [
+    ...[...(config?.receivers.values() ?? [])]
+      .filter((c) => c.entry.id === 'kubelet_stats')
+      .map((c) => ({ what: `${c.id} of ${name}`, settings: fieldsOf(c.value), path: '/stats/summary' })),
+    ...[...(config?.processors.values() ?? [])]
+      .filter((c) => c.entry.id === 'k8s_attributes' && fieldsOf(fieldsOf(c.value)['kubelet'])['enabled'] === true)
+      .map((c) => ({
+        what: `${c.id} of ${name}`,
+        settings: { auth_type: 'serviceAccount', ...fieldsOf(fieldsOf(c.value)['kubelet']) },
+        path: '/pods',
+      })),
+  ]);
+}
+
+function settingsOf(s: Fields): KubeletSettings {
+  const source = (key: string) =>
+    textOf(s[`${key}_pem`]) !== ''
+      ? { text: textOf(s[`${key}_pem`]) }
+      : textOf(s[`${key}_file`]) !== ''
+        ? { file: textOf(s[`${key}_file`]) }
+        : undefined;
+  const authType = AUTH_TYPES.find((t): t is AuthType => t === s['auth_type']) ?? 'tls';
+  return {
+    endpoint: textOf(s['endpoint']),
+    authType,
+    context: textOf(s['context']),
+    ca: source('ca'),
+    cert: source('cert'),
+    key: source('key'),
+    serverName: textOf(s['server_name_override']),
+    isVerified: s['insecure_skip_verify'] !== true,
+    parameters: {},
+  };
+}
+
+/** As the collector asks: certificate, credentials and rights in one. */
+async function fromPod(ctx: DoctorContext, { what, settings, path }: Use): Promise<Finding[]> {
+  const asked = settingsOf(settings);
+  if (asked.endpoint === '' && path === '/pods') asked.endpoint satisfies string;
+  const ask = async (s: KubeletSettings): Promise<unknown> => {
+    try {
+      const client = kubeletClient(s, { clock: ctx.clock, log: ctx.log, env: ctx.env });
+      await client.get(path, { timeoutMs: TIMEOUT_MS, signal: ctx.signal });
+      client.close();
+      return undefined;
+    } catch (e) {
+      return e;
+    }
+  };
+  const error = await ask(asked);
+  const where = `GET ${asked.endpoint}${path}`;
+  if (error === undefined && asked.isVerified)
+    return [ok(`the kubelet answers ${what}, and its certificate verifies`, where)];
+  if (error === undefined) {
+    const strict = await ask({ ...asked, isVerified: true });
+    if (strict === undefined || strict instanceof StatusError)
+      return [
+        warning(
+          `${what} does not check the kubelet's certificate, although it would verify`,
+          `${where} with insecure_skip_verify: false works too`,
+          'remove insecure_skip_verify: true',
+        ),
+      ];
+    return [
+      ok(`the kubelet answers ${what}; its certificate is not checked`, `it would not verify: ${messageOf(strict)}`),
+    ];
+  }
+  const message = messageOf(error);
+  return [failure(`the kubelet does not answer ${what}`, message, adviceIn(message))];
+}
+
+/** The client's messages end with what would help. */
+function adviceIn(message: string): string {
+  const tried =
+    /(?:It was tried: |Use one of these as endpoint, or |so that only |, or |\. )((?:ca_file|server_name_override|insecure_skip_verify)[^.]*)/.exec(
+      message,
+    );
+  if (/x509|certificate/.test(message))
+    return tried?.[1] ?? 'insecure_skip_verify: true, or let the cluster sign the kubelet’s certificate';
+  const needs = /needs the verb get on ([\w/]+)/.exec(message);
+  if (needs) return `add {apiGroups: [""], resources: ["${needs[1]}"], verbs: ["get"]} to its ClusterRole`;
+  if (/40[13]/.test(message)) return 'auth_type: serviceAccount';
+  return 'endpoint: ${env:K8S_NODE_IP}:10250, with K8S_NODE_IP from fieldRef status.hostIP; is a NetworkPolicy in the way?';
+}
+
+/** Only the certificate: whether it verifies with the CA of the cluster, by the address and by the name of the node. */
+async function fromOutside(ctx: DoctorContext, uses: readonly Use[]): Promise<Finding[]> {
+  const names = uses.map((u) => u.what).join(', ');
+  if (!ctx.cluster || !ctx.access)
+    return [unknown(`the kubelets that ${names} asks cannot be found`, ctx.clusterProblem)];
+  const nodes = await ctx.cluster.list(RESOURCES.nodes);
+  if (isProblem(nodes)) return [unknown('the nodes cannot be listed', nodes.problem)];
+  const { ca } = await ctx.access.tls();
+  const isSkipped = uses.every((u) => u.settings['insecure_skip_verify'] === true);
+  const out: Finding[] = [];
+  for (const node of nodes.value.slice(0, MAX_NODES)) {
+    const { name } = node.metadata;
+    const status = fieldsOf(node['status']);
+    const ip = textOf(listOf(status['addresses']).find((a) => a['type'] === 'InternalIP')?.['address']);
+    const port = Number(fieldsOf(fieldsOf(status['daemonEndpoints'])['kubeletEndpoint'])['Port'] ?? 10250);
+    const url = `https://${ip.includes(':') ? `[${ip}]` : ip}:${port}`;
+    const error = await handshake(ctx, url, ca);
+    if (error === undefined) {
+      out.push(
+        isSkipped
+          ? warning(
+              `the certificate of the kubelet of ${name} verifies, and is not checked`,
+              `${url} verifies with the CA of the cluster`,
+              'remove insecure_skip_verify: true',
+            )
+          : ok(`the certificate of the kubelet of ${name} verifies`, `${url} with the CA of the cluster`),
+      );
+      continue;
+    }
+    if (!/x509|certificate/.test(error)) {
+      out.push(
+        unknown(
+          `the kubelet of ${name} cannot be reached from here`,
+          error,
+          `kubectl exec -n ${ctx.namespace} ds/otel-agent -- sluice doctor`,
+        ),
+      );
+      continue;
+    }
+    out.push(
+      isSkipped
+        ? ok(`the certificate of the kubelet of ${name} does not verify, and is not checked`, error)
+        : failure(
+            `the certificate of the kubelet of ${name} does not verify, and ${names} checks it`,
+            error,
+            adviceIn(error),
+          ),
+    );
+  }
+  return out;
+}
+
+/** Undefined: the certificate verifies. What the kubelet answers to strangers does not count. */
+async function handshake(ctx: DoctorContext, url: string, ca: string | undefined): Promise<string | undefined> {
+  const access = makeAccess(
+    { url, ...(ca === undefined ? {} : { ca: { text: ca } }), keys: KEYS, trustsSystem: true },
+    ctx,
+  );
+  const client = new KubernetesClient(access, { name: 'kubelet', explain: explainRefusal(false) });
+  try {
+    await client.get('/healthz', { timeoutMs: TIMEOUT_MS, signal: ctx.signal });
+    return undefined;
+  } catch (e) {
+    return e instanceof StatusError ? undefined : messageOf(e);
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,98 @@
+/** What the collectors count about themselves, read once for all checks that look at it. */
+import { messageOf } from '../../core/errors.ts';
+import { isProblem } from '../cluster.ts';
+import type { DoctorContext, Tier } from '../context.ts';
+import { type Finding, unknown } from '../finding.ts';
+import { isRunning } from '../objects.ts';
+import { parseMetrics, type Sample } from './metrics-text.ts';
+import { podsOf } from './workload-reads.ts';
+
+const TIMEOUT_MS = 4000;
+/** Of each tier so many pods are asked. */
+const MAX_PODS = 10;
+
+export interface SelfMetrics {
+  /** `this pod`, or the name of the pod. */
+  readonly source: string;
+  readonly samples: readonly Sample[];
+}
+
+export interface AllMetrics {
+  readonly read: readonly SelfMetrics[];
+  /** Why others could not be read. */
+  readonly problems: readonly string[];
+}
+
+export const selfMetrics = (ctx: DoctorContext): Promise<AllMetrics> => ctx.once('self-metrics', () => readAll(ctx));
+
+async function readAll(ctx: DoctorContext): Promise<AllMetrics> {
+  const read: SelfMetrics[] = [];
+  const problems: string[] = [];
+  for (const tier of ctx.tiers) {
+    if (!tier.config) continue;
+    if (tier.config.metrics.length === 0) {
+      problems.push(`${tier.name} serves no metrics: service.telemetry.metrics.level is none`);
+      continue;
+    }
+    if (ctx.isInside || !tier.workload) await local(ctx, tier, read, problems);
+    else await remote(ctx, tier, read, problems);
+  }
+  return { read, problems };
+}
+
+async function local(ctx: DoctorContext, tier: Tier, read: SelfMetrics[], problems: string[]): Promise<void> {
+  const [{ host, port }] = tier.config!.metrics as [{ host: string; port: number }];
+  const address = /^(?:0\.0\.0\.0|\[?::\]?|)$/.test(host) ? 'localhost' : host;
+  const url = `http://${address.includes(':') && !address.startsWith('[') ? `[${address}]` : address}:${port}/metrics`;
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.any([ctx.signal, AbortSignal.timeout(TIMEOUT_MS)]) });
+    if (answer.status !== 200) throw new Error(`status ${answer.status}`);
+    read.push({ source: `${tier.name} (${url})`, samples: parseMetrics(await answer.text()) });
+  } catch (e) {
+    const cause = e instanceof Error && e.cause instanceof Error ? `: ${e.cause.message}` : '';
+    problems.push(`GET ${url}: ${messageOf(e)}${cause}; does the collector run?`);
+  }
+}
+
+async function remote(ctx: DoctorContext, tier: Tier, read: SelfMetrics[], problems: string[]): Promise<void> {
+  const w = tier.workload!;
+  const pods = await podsOf(ctx, w);
+  if (isProblem(pods)) {
+    problems.push(pods.problem);
+    return;
+  }
+  const [{ host, port }] = tier.config!.metrics as [{ host: string; port: number }];
+  if (/^(?:localhost|127\.|\[?::1)/.test(host)) {
+    problems.push(
+      `${tier.name} serves its metrics on ${host} only; run \`kubectl exec -n ${w.namespace} ${w.kind.toLowerCase()}/${w.name} -- sluice doctor\`, or set host: \${env:MY_POD_IP}`,
+    );
+    return;
+  }
+  for (const p of pods.value.filter(isRunning).slice(0, MAX_PODS)) {
+    const path = `/api/v1/namespaces/${w.namespace}/pods/${p.metadata.name}:${port}/proxy/metrics`;
+    const text = await ctx.cluster!.text(path);
+    if (isProblem(text)) problems.push(`${p.metadata.name}: ${text.problem}`);
+    else read.push({ source: p.metadata.name, samples: parseMetrics(text.value) });
+  }
+}
+
+/** For a check whose metrics nobody gave; undefined when somebody did. */
+export const withoutMetrics = (all: AllMetrics, what: string): Finding | undefined =>
+  all.read.length > 0 || all.problems.length === 0
+    ? undefined
+    : unknown(
+        `${what} cannot be looked at`,
+        all.problems.join('; ') || 'no collector that serves metrics was found',
+        'run `sluice doctor` in the pod, or give its log: sluice doctor --from-logs FILE',
+      );
+
+/** By a label: the sum of all series of a metric. */
+export function sums(samples: readonly Sample[], name: string | RegExp, label: string): Map<string, number> {
+  const out = new Map<string, number>();
+  for (const s of samples) {
+    if (typeof name === 'string' ? s.name !== name : !name.test(s.name)) continue;
+    const key = s.labels[label] ?? '';
+    out.set(key, (out.get(key) ?? 0) + s.value);
+  }
+  return out;
+}

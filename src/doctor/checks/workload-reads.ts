@@ -1,0 +1,32 @@
+/** What several checks read about the same workload. */
+import type { KubernetesObject } from '../../kubernetes/object.ts';
+import { isProblem, RESOURCES, type Read } from '../cluster.ts';
+import type { DoctorContext } from '../context.ts';
+import { fieldsOf, textOf, type Workload } from '../objects.ts';
+
+export const podsOf = (ctx: DoctorContext, w: Workload): Promise<Read<KubernetesObject[]>> =>
+  ctx.cluster!.list(RESOURCES.pods, { namespace: w.namespace, labelSelector: w.selector });
+
+export async function eventsIn(ctx: DoctorContext, namespace: string): Promise<readonly KubernetesObject[]> {
+  const events = await ctx.cluster!.list(RESOURCES.events, { namespace });
+  return isProblem(events) ? [] : events.value;
+}
+
+const timeOf = (e: KubernetesObject): string =>
+  textOf(e['lastTimestamp']) || textOf(e['eventTime']) || (e.metadata.creationTimestamp ?? '');
+
+/** Messages of FailedCreate events of a workload or of its ReplicaSets, the newest first, each once. */
+export async function failedCreates(ctx: DoctorContext, w: Workload): Promise<string[]> {
+  const events = await eventsIn(ctx, w.namespace);
+  const own = events.filter((e) => {
+    const about = fieldsOf(e['involvedObject']);
+    const name = textOf(about['name']);
+    const isOwn =
+      about['kind'] === w.kind ? name === w.name : about['kind'] === 'ReplicaSet' && name.startsWith(`${w.name}-`);
+    return e['reason'] === 'FailedCreate' && isOwn;
+  });
+  own.sort((a, b) => (timeOf(a) < timeOf(b) ? 1 : -1));
+  // The name of the pod that was to be made differs each time.
+  const seen = new Map(own.map((e) => [textOf(e['message']).replace(/pods "[^"]*"/, 'pods'), textOf(e['message'])]));
+  return [...seen.values()];
+}
