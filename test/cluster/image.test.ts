@@ -1,0 +1,118 @@
+/** The image as a kubelet runs it: without rights, without a writable root, with a limit of memory, until it is told to end. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { until } from '../helpers/agent.ts';
+import { buildImage } from '../helpers/image.ts';
+import { LIMIT_MS, openCluster } from './cluster.ts';
+
+const cluster = openCluster();
+const NAME = 'localhost/sluice:image-test';
+const RESTRICTED = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+
+const CONFIG = `
+receivers:
+  otlp: {protocols: {http: {endpoint: '127.0.0.1:4318'}}}
+processors:
+  memory_limiter: {check_interval: 1s, limit_percentage: 80, spike_limit_percentage: 25}
+  batch: {timeout: 1h}
+exporters:
+  debug: {}
+extensions:
+  health_check: {endpoint: '0.0.0.0:13133'}
+  file_storage: {directory: /var/lib/otelcol}
+service:
+  extensions: [health_check, file_storage]
+  pipelines:
+    logs: {receivers: [otlp], processors: [memory_limiter, batch], exporters: [debug]}
+`;
+const RECORD = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"the last one"}}]}]}]}';
+
+function pod(namespace: string, name: string, security: object, container: object): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace },
+    spec: {
+      restartPolicy: 'Never',
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' }, ...security },
+      containers: [
+        {
+          name: 'sluice',
+          image: NAME,
+          imagePullPolicy: 'Never',
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
+          ...container,
+        },
+      ],
+      volumes: [
+        { name: 'conf', configMap: { name: 'conf', optional: true } },
+        { name: 'state', emptyDir: {} },
+      ],
+    },
+  };
+}
+
+before(async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-image-'));
+  try {
+    await cluster.loadImage((await buildImage(folder, NAME)).tar);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('as its own user with a read-only root: it runs, is healthy, knows its limit, and drains on SIGTERM', async (t) => {
+  const namespace = await cluster.namespace(t, 'image', RESTRICTED);
+  const conf = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'conf', namespace },
+    data: { 'relay.yaml': CONFIG },
+  };
+  const container = {
+    resources: { limits: { memory: '256Mi' }, requests: { memory: '64Mi', cpu: '10m' } },
+    readinessProbe: { httpGet: { port: 13133, path: '/' }, periodSeconds: 1 },
+    volumeMounts: [
+      { name: 'conf', mountPath: '/conf' },
+      { name: 'state', mountPath: '/var/lib/otelcol' },
+    ],
+  };
+  await cluster.apply(conf, pod(namespace, 'one', {}, container));
+  const kubectl = (...args: string[]) => cluster.kubectl(['-n', namespace, ...args]);
+  const exec = (...args: string[]) => kubectl('exec', 'one', '--', ...args);
+  await kubectl('wait', 'pod/one', '--for=condition=Ready', `--timeout=${LIMIT_MS / 1000}s`);
+
+  assert.match(await exec('sluice', '--version'), /^sluice version /);
+  assert.match(await exec('curl', '--version'), /^curl .*OpenSSL/);
+  assert.match(await exec('id'), /^uid=10001\(sluice\) gid=10001\(sluice\)/);
+  const status = ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}'];
+  assert.equal(await exec(...status, 'http://127.0.0.1:8888/metrics'), '200');
+  assert.match(await exec('sh', '-c', 'tr "\\0" " " < /proc/1/cmdline'), /^\S*node .*--config=\/conf\/relay.yaml $/);
+  // 80 and 25 % of 256 MiB, not of the machine.
+  assert.match(await kubectl('logs', 'one'), /Memory limiter configured.*"limit_mib": 204, "spike_limit_mib": 64/);
+
+  const json = ['-H', 'content-type: application/json', '-d', RECORD];
+  assert.equal(await exec(...status, ...json, 'http://127.0.0.1:4318/v1/logs'), '200');
+  await exec('kill', '1');
+  await kubectl('wait', 'pod/one', '--for=jsonpath={.status.phase}=Succeeded', `--timeout=${LIMIT_MS / 1000}s`);
+  const log = await kubectl('logs', 'one');
+  assert.match(log, /Received signal from OS.*terminated/);
+  assert.match(log, /exporters\/debug\tLogs.*"log records": 1/);
+  assert.match(log, /Shutdown complete/);
+});
+
+test('as any user, by the command of upstream’s image', async (t) => {
+  const namespace = await cluster.namespace(t, 'image', RESTRICTED);
+  const container = { command: ['/otelcol-contrib'], args: ['components'] };
+  await cluster.apply(pod(namespace, 'any', { runAsUser: 1_000_650_000 }, container));
+  const ended = async () => /^(Succeeded|Failed)$/.test((await cluster.get('-n', namespace, 'pod/any')).status.phase);
+  await until(ended, 'the end of the command', LIMIT_MS);
+  assert.match(await cluster.kubectl(['-n', namespace, 'logs', 'any']), /memory_limiter/);
+});
