@@ -24,7 +24,7 @@ test -x "$0" && exit 0
 dir=$(mktemp -d "$0.XXXXXX") && trap 'rm -rf "$dir"' EXIT && cd "$dir" || exit 1
 get() { apt-get -q download ${NAME}; }
 get || { test "$(id -u)" = 0 && apt-get -q update && get; } || exit 1
-dpkg-deb --fsys-tarfile ./*.deb | tar -x ./usr/bin/${NAME} && mv usr/bin/${NAME} "$0"
+dpkg-deb --fsys-tarfile ./*.deb | tar -x "./usr/bin/$1" && mv "usr/bin/$1" "$0"
 `;
 
 export type Program = { readonly path: string; readonly missing?: undefined } | { readonly missing: string };
@@ -32,18 +32,24 @@ export type Program = { readonly path: string; readonly missing?: undefined } | 
 /** Where the program is, or why there is none. SLUICE_VICTORIA_METRICS=path takes that of another version. */
 export async function victoriaMetricsProgram(): Promise<Program> {
   const chosen = process.env['SLUICE_VICTORIA_METRICS'];
-  if (chosen) return { path: chosen };
+  return chosen ? { path: chosen } : programOfPackage(NAME);
+}
+
+/** It is in the same package. */
+export const vmalertProgram = (): Promise<Program> => programOfPackage('vmalert');
+
+async function programOfPackage(name: string): Promise<Program> {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
-  const found = folders.map((f) => join(f, NAME)).find((p) => existsSync(p));
+  const found = folders.map((f) => join(f, name)).find((p) => existsSync(p));
   if (found) return { path: found };
   for (const tool of ['apt-get', 'dpkg-deb', 'flock'])
     if (!folders.some((f) => existsSync(join(f, tool))))
-      return { missing: `there is no ${NAME} on PATH and no ${tool} to get it with` };
+      return { missing: `there is no ${name} on PATH and no ${tool} to get it with` };
   const cache = join(ROOT, 'node_modules', '.cache');
-  const path = join(cache, `${NAME}-${process.arch}`);
+  const path = join(cache, `${name}-${process.arch}`);
   mkdirSync(cache, { recursive: true });
   try {
-    await promisify(execFile)('flock', [`${path}.lock`, 'sh', '-c', FETCH, path], { timeout: FETCH_LIMIT_MS });
+    await promisify(execFile)('flock', [`${path}.lock`, 'sh', '-c', FETCH, path, name], { timeout: FETCH_LIMIT_MS });
     return { path };
   } catch (e) {
     const { stderr, message } = e as { stderr?: string; message: string };

@@ -1,0 +1,266 @@
+/** Agent and gateway as the presets configure them, on the observed cluster, and a third collector that is in trouble. */
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type Agent, defer, freePort, READY, startAgent, tempDir } from './agent.ts';
+import { startFakeServer } from './kubelet.ts';
+import { attributes, type Json, metricsRequest } from './metric-points.ts';
+import { type ObservedCluster, startObservedCluster } from './observed-cluster.ts';
+
+export interface ObservedTiers {
+  readonly cluster: ObservedCluster;
+  /** Pages of the collectors' own metrics, with the labels that a scrape adds. */
+  selfMetrics(): Promise<{ text: string; labels: Readonly<Record<string, string>> }[]>;
+  /** What alerts are for happens: to the cluster, and to a further collector. */
+  goWrong(): Promise<void>;
+}
+
+export interface ObservedTiersOptions {
+  readonly metricsUrl: string;
+  /** Default: nobody takes logs, and there are none. */
+  readonly logs?: { readonly endpoint: string; readonly compression: string };
+}
+
+const NODE = 'node-1';
+const CLUSTER = 'test';
+
+const telemetry = (port: number): Json => ({
+  metrics: { readers: [{ pull: { exporter: { prometheus: { host: '127.0.0.1', port } } } }] },
+});
+const remoteWrite = (endpoint: string): Json => ({
+  prometheus_remote_write: {
+    endpoint,
+    resource_to_telemetry_conversion: { enabled: true },
+    external_labels: { k8s_cluster_name: CLUSTER },
+  },
+});
+const POD_ATTRIBUTES: Json = {
+  auth_type: 'kubeConfig',
+  extract: {
+    metadata: ['namespace', 'pod', 'deployment', 'daemonset', 'statefulset', 'node', 'job'].map((k) => `k8s.${k}.name`),
+  },
+  pod_association: [{ sources: [{ from: 'resource_attribute', name: 'k8s.pod.uid' }] }],
+};
+const SOON: Json = { collection_interval: '400ms', initial_delay: '0s' };
+
+function agentConfig(dir: string, kubeletUrl: string, port: number, o: ObservedTiersOptions): Json {
+  const processors = {
+    memory_limiter: { check_interval: '5s', limit_percentage: 80, spike_limit_percentage: 25 },
+    k8s_attributes: POD_ATTRIBUTES,
+    'resource/node': { attributes: [{ key: 'k8s.node.name', value: NODE, action: 'insert' }] },
+    batch: { timeout: '100ms' },
+  };
+  return {
+    receivers: {
+      kubelet_stats: {
+        ...SOON,
+        endpoint: kubeletUrl,
+        auth_type: 'none',
+        metric_groups: ['container', 'pod', 'node', 'volume'],
+        extra_metadata_labels: ['k8s.volume.type'],
+      },
+      host_metrics: {
+        ...SOON,
+        scrapers: Object.fromEntries(['cpu', 'load', 'memory', 'disk', 'filesystem', 'network'].map((s) => [s, null])),
+      },
+      file_log: {
+        include: [join(dir, 'pods/*/*/*.log')],
+        start_at: 'beginning',
+        include_file_path: true,
+        operators: [{ type: 'container' }],
+      },
+    },
+    processors,
+    exporters: { ...remoteWrite(o.metricsUrl), nop: null },
+    service: {
+      telemetry: telemetry(port),
+      pipelines: {
+        metrics: {
+          receivers: ['kubelet_stats', 'host_metrics'],
+          processors: Object.keys(processors),
+          exporters: ['prometheus_remote_write'],
+        },
+        logs: {
+          receivers: ['file_log'],
+          processors: ['memory_limiter', 'k8s_attributes', 'batch'],
+          exporters: ['nop'],
+        },
+      },
+    },
+  };
+}
+
+const gatewayConfig = (port: number, o: ObservedTiersOptions): Json => ({
+  receivers: {
+    k8s_cluster: {
+      auth_type: 'kubeConfig',
+      collection_interval: '400ms',
+      node_conditions_to_report: ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure', 'NetworkUnavailable'],
+      allocatable_types_to_report: ['cpu', 'memory', 'ephemeral-storage', 'pods'],
+    },
+  },
+  processors: { batch: { timeout: '100ms' } },
+  exporters: remoteWrite(o.metricsUrl),
+  service: {
+    telemetry: telemetry(port),
+    pipelines: {
+      metrics: { receivers: ['k8s_cluster'], processors: ['batch'], exporters: ['prometheus_remote_write'] },
+    },
+  },
+});
+
+interface Ports {
+  readonly bad: number;
+  readonly fine: number;
+}
+
+/** One destination refuses everything, the other one never answers, and its queue is short. */
+function troubledConfig(dir: string, ports: Ports, port: number, badUrl: string, goodUrl: string): Json {
+  const sending_queue = { queue_size: 1, num_consumers: 1 };
+  const all = ['otlp_http/refusing', 'otlp_http/silent'];
+  const from = (exporters: string[], receivers = ['otlp']): Json => ({ receivers, exporters });
+  return {
+    receivers: {
+      otlp: { protocols: { http: { endpoint: `127.0.0.1:${ports.bad}` } } },
+      'otlp/fine': { protocols: { http: { endpoint: `127.0.0.1:${ports.fine}` } } },
+      kubelet_stats: { ...SOON, endpoint: badUrl, auth_type: 'none' },
+      host_metrics: { ...SOON, root_path: join(dir, 'pods'), scrapers: { memory: null, load: null } },
+      'file_log/lost': { include: [join(dir, 'pods/*/*/*.log')], start_at: 'beginning' },
+    },
+    exporters: {
+      'otlp_http/refusing': { endpoint: `${badUrl}/refuse`, sending_queue: { queue_size: 100 } },
+      'otlp_http/silent': { endpoint: `${badUrl}/silence`, timeout: '1h', sending_queue },
+      'otlp_http/fine': { endpoint: `${badUrl}/fine` },
+      prometheus_remote_write: { endpoint: `${badUrl}/refuse` },
+      'prometheus_remote_write/fine': (remoteWrite(goodUrl) as { prometheus_remote_write: Json })
+        .prometheus_remote_write,
+    },
+    service: {
+      telemetry: telemetry(port),
+      pipelines: {
+        logs: from(all),
+        traces: from(all),
+        metrics: from([...all, 'prometheus_remote_write']),
+        'logs/fine': from(['otlp_http/fine'], ['otlp/fine']),
+        'traces/fine': from(['otlp_http/fine'], ['otlp/fine']),
+        'metrics/fine': from(['prometheus_remote_write/fine'], ['otlp/fine']),
+        'metrics/scraped': from(['otlp_http/refusing'], ['kubelet_stats', 'host_metrics']),
+        'logs/lost': from(['otlp_http/refusing'], ['file_log/lost']),
+      },
+    },
+  };
+}
+
+const now = (): string => `${Date.now()}000000`;
+const LOGS = () => ({
+  resourceLogs: [{ scopeLogs: [{ logRecords: [{ timeUnixNano: now(), body: { stringValue: 'hello' } }] }] }],
+});
+const SPANS = () => ({
+  resourceSpans: [
+    {
+      scopeSpans: [
+        {
+          spans: [
+            {
+              traceId: '0af7651916cd43dd8448eb211c80319c',
+              spanId: 'b7ad6b7169203331',
+              name: 'call',
+              startTimeUnixNano: now(),
+              endTimeUnixNano: now(),
+            },
+          ],
+        },
+      ],
+    },
+  ],
+});
+/** A file system that is nearly full; that of this machine hardly is. */
+const POINTS = () => {
+  const filesystem = { mountpoint: '/data', device: '/dev/sdz', mode: 'rw', type: 'ext4' };
+  const point = (state: string, asInt: string) => ({
+    timeUnixNano: now(),
+    asInt,
+    attributes: attributes({ ...filesystem, state }),
+  });
+  const dataPoints = [point('used', '97'), point('free', '3')];
+  const sum = { aggregationTemporality: 2, isMonotonic: false, dataPoints };
+  return metricsRequest([{ name: 'system.filesystem.usage', unit: 'By', sum }], { 'k8s.node.name': NODE });
+};
+/** Of a collector that cannot say what became of some bytes: no real one does this. */
+const PAGE_THAT_IS_OFF = ['read', 'delivered']
+  .map((outcome, i) => `sluice_ledger_bytes{component="file_log",outcome="${outcome}"} ${100 - i}\n`)
+  .join('');
+
+async function push(port: number): Promise<void> {
+  for (const [path, body] of [
+    ['logs', LOGS()],
+    ['traces', SPANS()],
+    ['metrics', POINTS()],
+  ] as const) {
+    const r = await fetch(`http://127.0.0.1:${port}/v1/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    await r.arrayBuffer();
+  }
+}
+
+export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions): Promise<ObservedTiers> {
+  const dir = tempDir(t);
+  const cluster = await startObservedCluster(t, dir);
+  const logs = join(dir, 'pods/ns-0_web-0000000000-00000_00000000-0000-4000-8000-000000000000/app');
+  mkdirSync(logs, { recursive: true });
+  const logLine = (): void =>
+    appendFileSync(join(logs, '0.log'), `${new Date().toISOString()} stdout F hello from a container\n`);
+  logLine();
+  const env = { KUBECONFIG: cluster.kubeconfig, K8S_NODE_NAME: NODE };
+  const running: { port: number; labels: Record<string, string> }[] = [];
+  const start = async (name: string, pod: string, make: (port: number) => Json): Promise<Agent> => {
+    const port = await freePort();
+    const file = join(dir, `${name}.yaml`);
+    writeFileSync(file, JSON.stringify(make(port)));
+    const agent = startAgent(t, ['--config', file], { env });
+    await agent.says(READY);
+    running.push({
+      port,
+      labels: {
+        k8s_cluster_name: CLUSTER,
+        k8s_node_name: NODE,
+        k8s_pod_name: pod,
+        k8s_namespace_name: 'opentelemetry',
+      },
+    });
+    return agent;
+  };
+  await start('agent', 'otel-agent-1', (port) => agentConfig(dir, cluster.kubeletUrl, port, o));
+  await start('gateway', 'otel-gateway-1', (port) => gatewayConfig(port, o));
+
+  const bad = await startFakeServer((path) =>
+    path.startsWith('/silence') ? 'silence' : { status: path.startsWith('/fine') ? 200 : 400, text: '' },
+  );
+  defer(t, () => bad.close());
+  let ports: Ports | undefined;
+  return {
+    cluster,
+    async selfMetrics() {
+      logLine();
+      if (ports !== undefined) await Promise.all([push(ports.bad), push(ports.fine)]);
+      const pages = await Promise.all(
+        running.map(async ({ port, labels }) => ({
+          text: await (await fetch(`http://127.0.0.1:${port}/metrics`)).text(),
+          labels,
+        })),
+      );
+      const [first] = pages;
+      if (ports === undefined || !first) return pages;
+      return [...pages, { text: PAGE_THAT_IS_OFF, labels: { ...first.labels, k8s_pod_name: 'otel-agent-3' } }];
+    },
+    async goWrong() {
+      cluster.goWrong();
+      const both = { bad: await freePort(), fine: await freePort() };
+      await start('troubled', 'otel-agent-2', (port) => troubledConfig(dir, both, port, bad.url, o.metricsUrl));
+      ports = both;
+    },
+  };
+}
