@@ -1,0 +1,141 @@
+/** What differs between kinds of clusters: what they refuse, and what they want besides. */
+import type { Diagnostic } from '../core/errors.ts';
+import type { TierName } from './config.ts';
+import { type KubernetesObject, lean } from './kubernetes-object.ts';
+import type { HostPath, Needs } from './needs.ts';
+import type { NormalSpec, Platform } from './spec.ts';
+
+export interface PlatformProfile {
+  /** Of namespaces. */
+  readonly namespaceLabels?: Readonly<Record<string, string>>;
+  readonly namespaceAnnotations?: Readonly<Record<string, string>>;
+  /** Type of SELinux that may read what other pods wrote. */
+  readonly seLinuxType?: string;
+  /** Numbers of users are given by the cluster. */
+  readonly assignsUsers?: boolean;
+  /** Of the node, these directories may be read. Absent: all. */
+  readonly readable?: readonly string[];
+  /** No directory of the node may be written. */
+  readonly isReadOnly?: boolean;
+  /** Capabilities beyond this are refused. Absent: none is. */
+  readonly refusesCapabilities?: readonly string[];
+}
+
+const PROFILES: Readonly<Record<Platform, PlatformProfile>> = {
+  generic: {},
+  // Pod Security is enforced there by default, and only /var can be written: both hold for all that is made here.
+  talos: {},
+  k3s: {},
+  openshift: {
+    // Otherwise the cluster sets the Pod Security labels by what it thinks of the service accounts.
+    namespaceLabels: { 'security.openshift.io/scc.podSecurityLabelSync': 'false' },
+    // Otherwise a default node selector of the cluster keeps agents off some nodes.
+    namespaceAnnotations: { 'openshift.io/node-selector': '' },
+    seLinuxType: 'spc_t',
+    assignsUsers: true,
+  },
+  'gke-autopilot': {
+    readable: ['/var/log'],
+    isReadOnly: true,
+    refusesCapabilities: ['DAC_READ_SEARCH', 'SYS_PTRACE'],
+  },
+};
+
+export const profileOf = (spec: Pick<NormalSpec, 'platform'>): PlatformProfile => PROFILES[spec.platform];
+
+const HINTS: readonly (readonly [component: RegExp, hint: string])[] = [
+  [/host_?metrics/, 'set agent.presets.hostMetrics: false; kubeletMetrics measures the nodes as well'],
+  [
+    /file_storage/,
+    'set agent.presets.logsCollection.checkpoints: false and persistentQueue: false of the destinations',
+  ],
+  [/kubelet_?stats/, 'set agent.presets.kubeletMetrics.tls to verify or skip'],
+];
+const hintFor = (why: string): string =>
+  HINTS.find(([component]) => component.test(why))?.[1] ?? 'take it out with agent.config';
+
+/** What a platform does not let a tier do. */
+export function refusals(spec: NormalSpec, tier: TierName, needs: Needs): Diagnostic[] {
+  const { readable, isReadOnly } = profileOf(spec);
+  const path = [tier];
+  const problems: Diagnostic[] = [];
+  const refuse = (what: string, why: string): void => {
+    problems.push({ path, message: `${spec.platform} ${what} (${why})`, hint: hintFor(why) });
+  };
+  const mayRead = (p: HostPath): boolean =>
+    readable === undefined || readable.some((r) => p.path === r || p.path.startsWith(`${r}/`));
+  if (tier === 'agent') {
+    for (const p of needs.hostPaths.filter((h) => !mayRead(h)))
+      refuse(`mounts no ${p.path} of the node, only ${readable!.join(', ')}`, p.why.join('; '));
+    if (isReadOnly)
+      for (const { path: directory, why } of needs.storage)
+        refuse(`lets nobody write on the node, so nothing can be kept in ${directory}`, why);
+  } else
+    for (const p of needs.hostPaths)
+      problems.push({
+        path,
+        message: `the gateway mounts nothing of a node, but ${p.why.join('; ')} needs ${p.path}`,
+        hint: 'it belongs to the agent, which runs on every node',
+      });
+  return problems;
+}
+
+/** OpenShift's leave for the agent to be what it is; nothing beyond. */
+export function securityContextConstraints(
+  spec: NormalSpec,
+  name: string,
+  needs: Needs,
+  labels: Readonly<Record<string, string>>,
+): KubernetesObject {
+  return {
+    apiVersion: 'security.openshift.io/v1',
+    kind: 'SecurityContextConstraints',
+    metadata: { name, labels },
+    allowHostDirVolumePlugin: true,
+    allowHostIPC: false,
+    allowHostNetwork: false,
+    allowHostPID: false,
+    allowHostPorts: false,
+    allowPrivilegeEscalation: false,
+    allowPrivilegedContainer: false,
+    allowedCapabilities: [...needs.capabilities],
+    defaultAddCapabilities: null,
+    requiredDropCapabilities: ['ALL'],
+    readOnlyRootFilesystem: true,
+    runAsUser: { type: 'RunAsAny' },
+    seLinuxContext: { type: 'RunAsAny' },
+    fsGroup: { type: 'RunAsAny' },
+    supplementalGroups: { type: 'RunAsAny' },
+    seccompProfiles: ['runtime/default'],
+    volumes: ['configMap', 'emptyDir', 'hostPath', 'projected', 'secret'],
+    users: [`system:serviceaccount:${spec.namespace}:${name}`],
+    groups: [],
+    priority: null,
+  };
+}
+
+export type PodSecurity = 'privileged' | 'restricted';
+
+export function namespaceObject(
+  spec: NormalSpec,
+  name: string,
+  level: PodSecurity,
+  labels: Readonly<Record<string, string>>,
+): KubernetesObject {
+  const profile = profileOf(spec);
+  return {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: lean({
+      name,
+      labels: {
+        ...labels,
+        'pod-security.kubernetes.io/enforce': level,
+        'pod-security.kubernetes.io/audit': level,
+        'pod-security.kubernetes.io/warn': level,
+        ...profile.namespaceLabels,
+      },
+      annotations: profile.namespaceAnnotations ?? {},
+    }),
+  };
+}
