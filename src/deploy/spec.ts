@@ -70,7 +70,7 @@ export interface LogsDestination extends Destination {
   url?: string;
   /** What the destination is. Default: by the URL; `/insert/opentelemetry` is VictoriaLogs. */
   kind?: 'victorialogs' | 'otlp';
-  /** Default zstd for VictoriaLogs (gzip with otelcol-contrib before 0.149), gzip for others. */
+  /** Default zstd for VictoriaLogs, gzip for others. */
   compression?: 'zstd' | 'gzip' | 'none';
   /** VictoriaLogs: fields that make a stream. Default namespace, pod and container (and cluster when it has a name). */
   streamFields?: string[];
@@ -174,6 +174,8 @@ export interface Spec {
   compat?: 'recommended' | 'helm';
   /** Where it runs. Default generic. */
   platform?: Platform;
+  /** Of the cluster, `1.32`: before 1.33, kubelets want the right nodes/proxy where nodes/pods is enough since. Default: 1.33 or later. */
+  kubernetesVersion?: string;
   /** Which image runs. */
   image?: Image;
   /** Where metrics and logs go. */
@@ -191,7 +193,10 @@ export type NormalImage = With<Image, 'repository' | 'pullPolicy' | 'pullSecrets
 export type NormalMetricsDestination = With<
   MetricsDestination,
   'url' | 'compression' | 'labels' | 'headers' | 'externalLabels' | 'persistentQueue'
->;
+> & {
+  /** The spec says where to; else it is the default. */
+  isNamed: boolean;
+};
 export type NormalLogsDestination = With<
   LogsDestination,
   | 'url'
@@ -203,7 +208,9 @@ export type NormalLogsDestination = With<
   | 'ignoreFields'
   | 'extraFields'
   | 'persistentQueue'
->;
+> & {
+  isNamed: boolean;
+};
 
 type TierDefaults = 'config' | 'logLevel' | 'memoryLimiter' | 'batch' | 'resources' | 'tolerations';
 type TierMaps = 'nodeSelector' | 'labels' | 'annotations' | 'env' | 'networkPolicy' | 'podMonitor';
@@ -230,6 +237,7 @@ export interface NormalSpec {
   collectorVersion: string;
   compat: 'recommended' | 'helm';
   platform: Platform;
+  kubernetesVersion?: string;
   image: NormalImage;
   destinations: { metrics: NormalMetricsDestination; logs: NormalLogsDestination };
   agent?: NormalAgent;

@@ -15,6 +15,13 @@ export interface PodSelection {
   labels?: Record<string, string>;
 }
 
+/** Names and shell patterns (`*`, `?`); all that are given must fit. */
+export interface RuleMatch {
+  namespace?: string;
+  pod?: string;
+  container?: string;
+}
+
 /** Joins lines of one record, e.g. of a stack trace. One of the two patterns. */
 export interface Multiline {
   /** Regular expression (RE2) that the first line of a record matches. */
@@ -31,18 +38,20 @@ export interface Multiline {
 export interface JsonParsing {
   /** Where the members go. `attributes` (default) keeps the line as the body. */
   to?: 'attributes' | 'body';
-  /** Member with the level. Default `level`, `severity`, `lvl`, whichever is there. */
+  /** Member with the level. Default `level`. */
   level?: string;
   /** Member with the time; without it the container runtime's time stays. */
   time?: string;
-  /** How the time is written, as strptime: `%Y-%m-%dT%H:%M:%S.%LZ`. Default: RFC 3339 in UTC. */
+  /** How the time is written, as strptime: `%d/%b/%Y %H:%M:%S`. Default: RFC 3339. */
   timeLayout?: string;
 }
 
-/** How the logs of some containers are read. The first rule that fits a record counts. */
+/** How the logs of some containers are read: they get a receiver of their own. The first rule that fits a container counts. */
 export interface LogRule {
-  /** Containers that the rule is for; all of the given criteria must fit. No labels: they are not known yet. */
-  match: { namespace?: string; pod?: string; container?: string };
+  /** Name of the rule, which becomes that of its receiver: `file_log/<name>`. */
+  name: string;
+  /** Containers that the rule is for; all of the given criteria must fit. Labels cannot stand here: files do not tell them. */
+  match: RuleMatch;
   /** Joins lines of one record. */
   multiline?: Multiline;
   /** Parses JSON objects. `true`: with all defaults. */
@@ -74,11 +83,11 @@ export interface Redaction {
 
 /** Logs of all containers of the node, from /var/log/pods. */
 export interface LogsCollectionOptions {
-  /** Only these. Default: all. */
+  /** Only what fits all of these criteria. Default: all. Labels need the preset kubernetesAttributes. */
   include?: PodSelection;
-  /** Not these. Collectors themselves are left out unless `includeCollectorLogs`. */
+  /** Not what fits one of these criteria. */
   exclude?: PodSelection;
-  /** Also the logs of the collectors. Default false: an error that is logged per record would feed itself. */
+  /** Also the logs of agents and gateway. Default false: an error that is logged per record would feed itself. */
   includeCollectorLogs?: boolean;
   /** Where to begin in files that are there at the first start. Default `beginning` with checkpoints, else `end`. */
   startAt?: 'beginning' | 'end';
@@ -87,7 +96,7 @@ export interface LogsCollectionOptions {
   /** How often files are looked at. Default `200ms`. */
   pollInterval?: Duration;
   /** Longest record after joining the parts of the container runtime, e.g. `1MiB`. Default `1MiB`. */
-  maxRecordSize?: string;
+  maxRecordSize?: string | number;
   /** Leave out files that were not written to for so long. Default: none. */
   excludeOlderThan?: Duration;
   /**
@@ -201,7 +210,7 @@ export interface KubernetesAttributesOptions {
 export interface ClusterMetricsOptions {
   /** Time between two collections. Default `10s`. */
   interval?: Duration;
-  /** Conditions of nodes that become metrics. Default Ready, MemoryPressure, DiskPressure, PIDPressure, NetworkUnavailable. */
+  /** Conditions of nodes that become metrics. Default Ready, MemoryPressure, DiskPressure, PIDPressure. */
   nodeConditions?: string[];
   /** Allocatable resources of nodes that become metrics. Default cpu, memory, ephemeral-storage, pods. */
   allocatable?: string[];
@@ -225,17 +234,19 @@ export interface KubernetesEventsOptions {
   details?: boolean;
   /** Of an event that repeats, send the newest count this often. Default `1m`; `0s`: every one. Needs `engine: sluice`. */
   foldInterval?: Duration;
-  /** Go on after a restart where it stopped, from a volume of this size that a PersistentVolumeClaim brings. Default: none. */
+  /** Keep in /var/lib/otelcol how far events were read, for a volume that you mount there. Default false. */
   storage?: boolean;
 }
 
 /** Alerts of Falco, recognised among the text that its pods log. Needs logsCollection. */
 export interface FalcoOptions {
-  /** Namespaces of Falco's pods. Default `falco`, `falco-*`. */
+  /** Namespaces of Falco's pods. Default: all. */
   namespaces?: string[];
+  /** Falco's pods. Default `falco*`. */
+  pods?: string[];
   /** Containers of Falco. Default `falco`. */
   containers?: string[];
-  /** Recognise its alerts in all pods, by their shape alone. Default true. */
+  /** Recognise alerts, by their shape, in the logs of all other pods too. Default false: it costs time on every line. */
   anywhere?: boolean;
   /** Alerts below this priority are dropped. Default: none. */
   minimumPriority?: 'debug' | 'informational' | 'notice' | 'warning' | 'error' | 'critical' | 'alert' | 'emergency';
