@@ -51,6 +51,39 @@ test('sluice up: what the workload writes is what is delivered is what the store
         .map((l) => JSON.parse(l) as Record<string, string>);
   }
   assert.equal(found.length, 5, up.started.output);
+  // Logs are enriched by what the simulated cluster says about their pods, from the first record on.
+  for (const row of found) {
+    assert.equal(row['k8s.node.name'], 'node-1', JSON.stringify(row));
+    assert.equal(row['k8s.deployment.name'], (row['k8s.pod.name'] ?? '').split('-')[0]);
+    assert.ok(row['container.image.tag'] && row['app.version'], JSON.stringify(row));
+  }
+  const ask = async (path: string): Promise<string> => (await fetch(`${url}${path}`)).text();
+  const until = async <T>(what: string, get: () => Promise<T | undefined>): Promise<T> => {
+    for (;;) {
+      const got = await get().catch(() => undefined);
+      if (got !== undefined) return got;
+      assert.ok(performance.now() < end && up.child.exitCode === null, `no ${what}\n${up.started.output}`);
+      await sleep(100);
+    }
+  };
+  const value = (query: string) =>
+    until(query, async () => {
+      const { data } = JSON.parse(await ask(`api/v1/query?query=${encodeURIComponent(query)}`)) as {
+        data: { result: { value: [number, string] }[] };
+      };
+      return data.result[0] && Number(data.result[0].value[1]);
+    });
+  // The kubelet measures pods whose names are those of the logs; the gateway tells of the whole cluster.
+  const { 'k8s.pod.name': pod = '' } = found[0]!;
+  assert.ok((await value(`sum(k8s_pod_memory_usage_bytes{k8s_pod_name="${pod}"})`)) > 1e6);
+  const row = await until('event', async () => {
+    const answer = await ask('select/logsql/query?query=Started&limit=1');
+    return answer === '' ? undefined : (JSON.parse(answer) as Record<string, string>);
+  });
+  assert.match(row['_msg'] ?? '', /^Started container /);
+  assert.equal(row['object.involvedObject.kind'], 'Pod');
+  assert.equal(await value('count(k8s_node_condition_ready)'), 3);
+  assert.equal(await value(`sum(k8s_pod_phase{k8s_pod_name="${pod}"})`), 2);
   // This machine is measured too, and what was sent as remote write can be asked for.
   let measured: { metric: Record<string, string>; value: [number, string] }[] = [];
   while (measured.length === 0 && performance.now() < end && up.child.exitCode === null) {
@@ -73,6 +106,8 @@ test('sluice up: what the workload writes is what is delivered is what the store
   const [, read, delivered] = await up.until(
     /ledger +([\d,]+) read = ([\d,]+) delivered \+ 0 queued \+ 0 filtered \+ 0 in flight \+ 0 lost/,
   );
+  const [, events] = await up.until(/events +([\d,]+) of the cluster, each delivered once/);
+  assert.ok(number(events) > 20);
   const [, accepted, sent, stored] = await up.until(
     /metrics +([\d,]+) points accepted = ([\d,]+) delivered = ([\d,]+) samples stored, none twice/,
   );
@@ -81,7 +116,8 @@ test('sluice up: what the workload writes is what is delivered is what the store
   assert.ok(number(written) > 1000);
   assert.equal(number(read), number(written));
   assert.equal(number(delivered), number(written));
-  assert.ok(readdirSync(join(root, 'whole')).includes('agent.yaml'));
+  for (const file of ['agent.yaml', 'gateway.yaml', 'kubeconfig'])
+    assert.ok(readdirSync(join(root, 'whole')).includes(file), file);
 });
 
 test('sluice up: an agent that is killed is started again and loses nothing', { timeout: 180_000 }, async () => {

@@ -33,6 +33,7 @@ const agentWith = async (mode: string) => {
   const said: string[] = [];
   const given = { up: false };
   const agent = new AgentProcess({
+    name: 'agent',
     command: [process.execPath, fileURLToPath(new URL('./testdata/agent.ts', import.meta.url)), String(port), mode],
     logPath: join(root, `${mode}.log`),
     metricsUrl: `http://127.0.0.1:${port}/metrics`,

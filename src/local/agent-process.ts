@@ -1,9 +1,10 @@
-/** The agent as a process of its own: started, watched, started again when it dies, asked to stop. */
+/** The agent, or the gateway, as a process of its own: started, watched, started again when it dies, asked to stop. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
+import { environment } from '../core/environment.ts';
 import {
   type AgentMetrics,
   addLedgers,
@@ -22,6 +23,10 @@ const STOP_MS = 20_000;
 const SCRAPE_MS = 2000;
 
 export interface AgentProcessOptions {
+  /** As messages call it: `agent`. */
+  readonly name: string;
+  /** Of its environment, besides our own. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Program and arguments. */
   readonly command: readonly string[];
   readonly logPath: string;
@@ -55,6 +60,10 @@ export class AgentProcess {
     this.#options = options;
   }
 
+  get name(): string {
+    return this.#options.name;
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid;
   }
@@ -68,10 +77,14 @@ export class AgentProcess {
   }
 
   start(): void {
-    const { command, logPath } = this.#options;
+    const { command, logPath, env } = this.#options;
     const log = openSync(logPath, 'a', 0o600);
     // A group of its own: Ctrl-C in the terminal must reach `up` only, which first lets the agent finish.
-    const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', log, log], detached: true });
+    const child = spawn(command[0]!, command.slice(1), {
+      stdio: ['ignore', log, log],
+      detached: true,
+      ...(env ? { env: { ...environment(), ...env } } : {}),
+    });
     closeSync(log);
     this.#child = child;
     this.state = 'starting';
@@ -82,7 +95,7 @@ export class AgentProcess {
   #died(child: ChildProcess, how: string): void {
     if (this.#child !== child) return;
     this.#child = undefined;
-    const { say, onGivenUp } = this.#options;
+    const { name, say, onGivenUp } = this.#options;
     if (this.#isStopping) return;
     if (this.metrics === undefined) this.#failedStarts++;
     else {
@@ -96,13 +109,13 @@ export class AgentProcess {
     this.#lastLook = undefined;
     if (this.#failedStarts >= MAX_FAILED_STARTS) {
       this.state = 'stopped';
-      say(`the agent does not start (${how}); the end of its log:\n${this.#logTail()}`);
+      say(`the ${name} does not start (${how}); the end of its log:\n${this.#logTail()}`);
       onGivenUp();
       return;
     }
     this.state = 'starting';
     this.restarts++;
-    say(`the agent died (${how}); starting it again`);
+    say(`the ${name} died (${how}); starting it again`);
     this.#restartTimer = setTimeout(() => this.start(), RESTART_MS);
   }
 

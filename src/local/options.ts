@@ -4,14 +4,16 @@ import { parseDuration } from '../core/schema.ts';
 
 export const HELP = `Usage: sluice up [--rate N] [--real] [--port N] [--state DIR] [--for 10s]
 
-Runs a collector on this machine and shows what it does: a demo workload writes
-container logs as a kubelet does, the agent reads them and delivers them to a
-small embedded store, and a page lets you search them. On Linux the agent also
-measures this machine, and another page shows it as charts. Ctrl-C stops
-everything and checks that every line and every sample was delivered.
+Runs both tiers of collection on this machine and shows what they do. A demo
+workload writes container logs as a kubelet does, as pods of a small simulated
+cluster. The agent reads them, asks the kubelet about its pods and (on Linux)
+measures this machine; the gateway takes events and metrics of the cluster. A
+small embedded store keeps everything, one page searches the logs, another one
+shows charts. Ctrl-C stops everything and checks that every line, every event
+and every sample was delivered.
 
   --rate N      lines per second that the workload writes (300)
-  --real        read this machine's /var/log/pods instead of a demo workload
+  --real        read this machine's /var/log/pods instead of the demo
   --port N      port of the page and the store (9428, or any when it is taken; 0: any)
   --state DIR   keep configuration, logs and offsets here (default: a directory that is removed at the end)
   --for TIME    stop after this long, e.g. 10s

@@ -37,7 +37,7 @@ test('the panel tells the data points of this machine', () => {
   const style = { columns: 120, isColoured: false };
   assert.equal(
     panel({ ...VIEW, metrics }, style).at(-1),
-    '  metrics        19 points/s  1,440 accepted, 1,440 stored, 0 failed  96 series of this machine',
+    '  metrics        19 points/s  1,440 accepted, 1,440 stored, 0 failed  96 series',
   );
   assert.match(plainLine({ ...VIEW, metrics }), / {2}310 lines\/s {2}samples 1,440 {2}agent/);
 });
@@ -74,4 +74,19 @@ test('the panel is drawn over itself, and what is said stays above it', () => {
 test('numbers and times read well', () => {
   assert.deepEqual([0, 999, 1000, 1_234_567.6].map(thousands), ['0', '999', '1,000', '1,234,568']);
   assert.deepEqual([0, 59_999, 3_600_000].map(elapsed), ['0:00', '0:59', '1:00:00']);
+});
+
+test('the panel tells of the gateway, its cluster and its events', () => {
+  const gateway = {
+    state: 'running' as const,
+    restarts: 1,
+    rssBytes: 66e6,
+    cpuShare: 0.012,
+    ledger: { ...EMPTY_LEDGER, read: 40, delivered: 35 },
+    cluster: { nodes: 3, pods: 27, events: 40 },
+  };
+  const style = { columns: 120, isColoured: false };
+  const told = panel({ ...VIEW, gateway }, style).find((l) => l.includes('gateway'));
+  assert.match(told ?? '', /35 of 40 events {2}66 MB memory, 1\.2 % of a core {2}3 nodes, 27 pods, 1 restart$/);
+  assert.match(plainLine({ ...VIEW, gateway }), /gateway 66 MB {2}events 35$/);
 });

@@ -25,7 +25,16 @@ export interface View {
   readonly readPerSecond: number;
   readonly deliveredPerSecond: number;
   readonly stored: number;
-  /** Missing when this machine is not measured. */
+  /** Missing without a cluster. */
+  readonly gateway?: {
+    readonly state: AgentState;
+    readonly restarts: number;
+    readonly rssBytes: number;
+    readonly cpuShare: number;
+    readonly ledger: LedgerTotals;
+    readonly cluster: { readonly nodes: number; readonly pods: number; readonly events: number };
+  };
+  /** Missing when nothing is measured. */
   readonly metrics?: {
     readonly points: PointTotals;
     readonly stored: number;
@@ -98,7 +107,8 @@ export function panel(view: View, style: Style): string[] {
       piece(`${thousands(workload.records)} written`),
       piece(`  ${workload.containers} containers, ${workload.rotations} rotations`, 'dim'),
     ]);
-  const restarts = agent.restarts ? `, ${agent.restarts} restart${agent.restarts > 1 ? 's' : ''}` : '';
+  const restartsOf = (n: number): string => (n ? `, ${n} restart${n > 1 ? 's' : ''}` : '');
+  const restarts = restartsOf(agent.restarts);
   lines.push(
     agent.state === 'running'
       ? [
@@ -117,6 +127,20 @@ export function panel(view: View, style: Style): string[] {
       lostPieces(ledger),
     ],
   );
+  if (view.gateway) {
+    const { state, rssBytes, cpuShare, ledger: events, cluster } = view.gateway;
+    lines.push([
+      name('gateway'),
+      ...(state === 'running'
+        ? [
+            piece(`${thousands(events.delivered).padStart(7)} of ${thousands(cluster.events)} events  `),
+            piece(`${size(rssBytes)} memory, ${(cpuShare * 100).toFixed(1)} % of a core`),
+          ]
+        : [piece(`${state}  `, 'yellow')]),
+      piece(`  ${cluster.nodes} nodes, ${cluster.pods} pods${restartsOf(view.gateway.restarts)}`, 'dim'),
+      ...(events.lost > 0 ? [piece('  '), lostPieces(events)] : []),
+    ]);
+  }
   if (view.metrics) {
     const { points, stored, series, perSecond } = view.metrics;
     lines.push([
@@ -124,7 +148,7 @@ export function panel(view: View, style: Style): string[] {
       rate(perSecond, 'points'),
       piece(`${thousands(points.accepted)} accepted, ${thousands(stored)} stored, `),
       piece(`${thousands(points.failed)} failed`, points.failed > 0 ? 'red' : 'green'),
-      piece(`  ${thousands(series)} series of this machine`, 'dim'),
+      piece(`  ${thousands(series)} series`, 'dim'),
     ]);
   }
   return lines.map((l) => line(l, style));
@@ -143,6 +167,12 @@ export function plainLine(view: View): string {
     `${thousands(view.deliveredPerSecond)} lines/s`,
     ...(view.metrics ? [`samples ${thousands(view.metrics.stored)}`] : []),
     agent.state === 'running' ? `agent ${size(agent.rssBytes)}` : `agent ${agent.state}`,
+    ...(view.gateway
+      ? [
+          `gateway ${view.gateway.state === 'running' ? size(view.gateway.rssBytes) : view.gateway.state}`,
+          `events ${thousands(view.gateway.ledger.delivered)}`,
+        ]
+      : []),
   ];
   return parts.join('  ');
 }

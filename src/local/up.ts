@@ -1,20 +1,22 @@
-/** `sluice up` and `npm start`: a demo workload, the agent as its own process, the embedded store and its page. */
+/** `sluice up` and `npm start`: a demo workload in a simulated cluster, agent and gateway as processes, the embedded store and its page. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { SYSTEM_CLOCK } from '../core/clock.ts';
+import { type Clock, SYSTEM_CLOCK } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
-import { agentConfig, MARK } from './agent-config.ts';
+import { agentConfig, gatewayConfig, MARK } from './agent-config.ts';
 import { AgentProcess } from './agent-process.ts';
+import { DemoCluster } from './demo-cluster.ts';
 import { HELP, parseOptions, type UpOptions, UsageError } from './options.ts';
 import { panel, plainLine, Screen, type View } from './panel.ts';
 import { MetricStore } from './store/metric-store.ts';
 import { startStoreServer } from './store/server.ts';
 import { LogStore } from './store/store.ts';
 import { type Account, verdict } from './verdict.ts';
+import { type Demo, forPage, makeView, pointsOf, Rates, type Stores, type Tiers } from './view.ts';
 import { Workload } from './workload/workload.ts';
 
 const REAL_PODS = '/var/log/pods';
@@ -27,9 +29,7 @@ const HAS_HOST_METRICS = process.platform === 'linux';
 const LOOK_MS = 1000;
 /** Between plain lines, when the output is no terminal. */
 const PLAIN_MS = 5000;
-/** Rates are means over the last so many milliseconds, so that batches of a second do not make them jump. */
-const RATE_MS = 5000;
-/** How long the agent may take to deliver the rest once nothing more is written. */
+/** How long agent and gateway may take to deliver the rest once nothing more is written. */
 const DRAIN_MS = 30_000;
 
 /** Where this writes; a terminal gets the panel. */
@@ -63,7 +63,6 @@ async function run(options: UpOptions, state: string): Promise<number> {
   const clock = SYSTEM_CLOCK;
   const configPath = join(state, 'agent.yaml');
   const pods = options.isReal ? REAL_PODS : join(state, 'pods');
-  const storage = join(state, 'storage');
   prepare(state, configPath, options);
 
   const store = new LogStore({ path: join(state, 'store.db'), maxRows: MAX_ROWS, maxAgeMs: MAX_AGE_MS });
@@ -81,55 +80,68 @@ async function run(options: UpOptions, state: string): Promise<number> {
     port: options.port,
     status: () => ({ view: view && forPage(view), config: configPath }),
   });
-  const [metricsPort, healthPort] = await Promise.all([freePort(), freePort()]);
-  writeFileSync(
-    configPath,
-    agentConfig({
-      path: configPath,
-      pods,
-      storage,
-      storeUrl: server.url,
-      metricsPort,
-      healthPort,
-      startAt: options.isReal ? 'end' : 'beginning',
-      hasHostMetrics: HAS_HOST_METRICS,
-    }),
-    { mode: 0o600 },
-  );
-
   const screen = out.isTTY ? new Screen(out) : undefined;
   const say = (text: string): void => (screen ? screen.say(text) : void out.write(`${text}\n`));
+  const stop = new AbortController();
+  const demo = options.isReal
+    ? undefined
+    : await startDemo(options, pods, clock, (error) => {
+        say(`the workload cannot write: ${messageOf(error)}`);
+        stop.abort();
+      });
+  const hasMetrics = HAS_HOST_METRICS || demo !== undefined;
+  const kubeconfig = join(state, 'kubeconfig');
+  if (demo) writeFileSync(kubeconfig, demo.cluster.kubeconfig(), { mode: 0o600 });
+  const tier = async (name: 'agent' | 'gateway'): Promise<AgentProcess> => {
+    const path = join(state, `${name}.yaml`);
+    const storage = join(state, name === 'agent' ? 'storage' : 'gateway-storage');
+    const [metricsPort, healthPort] = [await freePort(), await freePort()];
+    const common = { path, storage, storeUrl: server.url, metricsPort, healthPort };
+    const config =
+      name === 'gateway'
+        ? gatewayConfig({ ...common, kubeconfig })
+        : agentConfig({
+            ...common,
+            pods,
+            startAt: options.isReal ? 'end' : 'beginning',
+            hasHostMetrics: HAS_HOST_METRICS,
+            ...(demo ? { cluster: demo.cluster } : {}),
+          });
+    writeFileSync(path, config, { mode: 0o600 });
+    return new AgentProcess({
+      name,
+      command: [...engine(), '--config', path],
+      ...(demo ? { env: { KUBECONFIG: kubeconfig } } : {}),
+      logPath: join(state, `${name}.log`),
+      metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+      clock,
+      say,
+      onGivenUp: () => stop.abort(),
+    });
+  };
+  const agent = await tier('agent');
+  const gateway = demo && (await tier('gateway'));
+  const tiers: Tiers = { agent, gateway };
+  const both = gateway ? [agent, gateway] : [agent];
   say(
-    `page     ${server.url}/\ncharts   ${server.url}/charts\nconfig   ${configPath}\nlogs     ${pods}\nagent    its own log is ${join(state, 'agent.log')}\n`,
+    `${[
+      `page     ${server.url}/`,
+      `charts   ${server.url}/charts`,
+      `config   ${configPath}${gateway ? ' and gateway.yaml beside it' : ''}`,
+      `logs     ${pods}`,
+      ...(demo ? [`cluster  KUBECONFIG=${kubeconfig}: a simulated one, its API server on ${demo.cluster.apiUrl}`] : []),
+      `agent    its own log is ${join(state, 'agent.log')}${gateway ? ", the gateway's gateway.log" : ''}`,
+    ].join('\n')}\n`,
   );
 
-  const stop = new AbortController();
-  const agent = new AgentProcess({
-    command: [...engine(), '--config', configPath],
-    logPath: join(state, 'agent.log'),
-    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
-    clock,
-    say,
-    onGivenUp: () => stop.abort(),
-  });
-  const workload = options.isReal
-    ? undefined
-    : new Workload({
-        directory: pods,
-        linesPerSecond: options.linesPerSecond,
-        clock,
-        seed: clock.nowMs() >>> 0,
-        onError: (error) => {
-          say(`the workload cannot write: ${messageOf(error)}`);
-          stop.abort();
-        },
-      });
   let signals = 0;
   const onSignal = (): void => {
-    if (++signals > 1) agent.kill();
+    if (++signals > 1) for (const t of both) t.kill();
     stop.abort();
   };
-  const onExit = (): void => agent.kill();
+  const onExit = (): void => {
+    for (const t of both) t.kill();
+  };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal).on('exit', onExit);
 
   const stores: Stores = { store, metrics };
@@ -137,9 +149,10 @@ async function run(options: UpOptions, state: string): Promise<number> {
   const rates = new Rates();
   let plainAtMs = 0;
   const show = async (): Promise<void> => {
-    await agent.look();
+    await Promise.all(both.map((t) => t.look()));
     const elapsedMs = clock.monotonicMs() - startedMs;
-    view = makeView(server.url, elapsedMs, agent, workload, stores, rates.at(elapsedMs, agent, workload, stores));
+    const rate = rates.at(elapsedMs, tiers, demo, stores);
+    view = makeView(server.url, elapsedMs, tiers, demo, stores, rate, hasMetrics);
     if (screen) screen.draw(panel(view, { columns: out.columns || 80, isColoured: out.hasColors?.() ?? false }));
     else if (elapsedMs - plainAtMs >= PLAIN_MS) {
       plainAtMs = elapsedMs;
@@ -148,8 +161,8 @@ async function run(options: UpOptions, state: string): Promise<number> {
   };
 
   try {
-    agent.start();
-    workload?.start();
+    for (const t of both) t.start();
+    demo?.workload.start();
     const end = options.forMs === undefined ? Number.POSITIVE_INFINITY : startedMs + options.forMs;
     while (!stop.signal.aborted && clock.monotonicMs() < end) {
       await sleep(Math.max(1, Math.min(LOOK_MS, end - clock.monotonicMs())), undefined, { signal: stop.signal }).catch(
@@ -157,36 +170,45 @@ async function run(options: UpOptions, state: string): Promise<number> {
       );
       if (!stop.signal.aborted) await show();
     }
-    await workload?.stop();
-    let measured = measuredSoFar(agent, metrics);
-    const isDone = (): boolean =>
-      agent.metrics !== undefined &&
-      agent.ledger.inFlight === 0 &&
-      (workload === undefined ||
-        store.accepted + agent.ledger.filtered + agent.ledger.lost >= workload.written.records) &&
-      (!HAS_HOST_METRICS || agent.restarts > 0 || isSettled(measured));
+    demo?.cluster.pause();
+    await demo?.workload.stop();
+    let measured = measuredSoFar(tiers, metrics);
+    const isDone = (): boolean => {
+      const given = demo ? demo.workload.written.records + demo.cluster.events : 0;
+      const gone = both.reduce((sum, { ledger }) => sum + ledger.filtered + ledger.lost, 0);
+      return (
+        both.every((t) => t.metrics !== undefined && t.ledger.inFlight === 0) &&
+        store.accepted + gone >= given &&
+        (!hasMetrics || both.some((t) => t.restarts > 0) || isSettled(measured))
+      );
+    };
     const drainUntil = clock.monotonicMs() + DRAIN_MS;
+    const isRunning = (): boolean => signals < 2 && both.every((t) => t.state !== 'stopped');
     // Two looks in a row: a last line may be read between the end of the workload and the first one.
-    for (let done = 0; done < 2 && signals < 2 && agent.state !== 'stopped' && clock.monotonicMs() < drainUntil; ) {
+    for (let done = 0; done < 2 && isRunning() && clock.monotonicMs() < drainUntil; ) {
       await show();
-      measured = measuredSoFar(agent, metrics);
+      measured = measuredSoFar(tiers, metrics);
       done = isDone() ? done + 1 : 0;
       await sleep(200);
     }
-    const { ledger } = agent;
-    const wentWell = await agent.stop();
+    const ledger = agent.ledger;
+    const events = gateway && demo && { ledger: gateway.ledger, events: demo.cluster.events };
+    const ends = await Promise.all(both.map((t) => t.stop()));
     const result = verdict({
-      written: workload?.written.records,
+      written: demo?.workload.written.records,
       ledger,
       restarts: agent.restarts,
+      ...(events ? { gateway: { ...events, restarts: gateway.restarts } } : {}),
       store: { accepted: store.accepted, kept: store.kept, repeated: store.repeated() },
-      ...(HAS_HOST_METRICS ? { metrics: measured } : {}),
+      ...(hasMetrics ? { metrics: measured } : {}),
     });
-    say(['', ...result.lines, ...(wentWell ? [] : ['PROBLEM  the agent did not stop cleanly'])].join('\n'));
-    return result.isBalanced && wentWell ? 0 : 1;
+    const unclean = both.filter((_, i) => !ends[i]);
+    say(['', ...result.lines, ...unclean.map((t) => `PROBLEM  the ${t.name} did not stop cleanly`)].join('\n'));
+    return result.isBalanced && unclean.length === 0 ? 0 : 1;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onSignal).off('exit', onExit);
-    agent.kill();
+    for (const t of both) t.kill();
+    await demo?.cluster.close();
     await server.close();
     store.close();
     metrics.close();
@@ -195,8 +217,8 @@ async function run(options: UpOptions, state: string): Promise<number> {
 
 type Measured = NonNullable<Account['metrics']>;
 
-const measuredSoFar = (agent: AgentProcess, metrics: MetricStore): Measured => ({
-  points: agent.points,
+const measuredSoFar = (tiers: Tiers, metrics: MetricStore): Measured => ({
+  points: pointsOf(tiers),
   stored: metrics.accepted,
   repeated: metrics.repeated,
 });
@@ -205,12 +227,25 @@ const measuredSoFar = (agent: AgentProcess, metrics: MetricStore): Measured => (
 const isSettled = ({ points, stored }: Measured): boolean =>
   points.accepted > 0 && points.accepted === points.sent + points.failed && points.sent === stored;
 
+async function startDemo(
+  options: UpOptions,
+  directory: string,
+  clock: Clock,
+  onError: (error: unknown) => void,
+): Promise<Demo> {
+  const seed = clock.nowMs() >>> 0;
+  const workload = new Workload({ directory, linesPerSecond: options.linesPerSecond, clock, seed, onError });
+  const cluster = new DemoCluster({ clock, seed, workload });
+  await cluster.start();
+  return { workload, cluster };
+}
+
 /** Logs and offsets of an earlier demo belong together and are of no use to this one. */
 function prepare(state: string, configPath: string, options: UpOptions): void {
   mkdirSync(state, { recursive: true, mode: 0o700 });
   if (options.isReal) return;
   const isOurs = existsSync(configPath) && readFileSync(configPath, 'utf8').startsWith(MARK);
-  for (const name of ['pods', 'storage']) {
+  for (const name of ['pods', 'storage', 'gateway-storage']) {
     const path = join(state, name);
     if (!existsSync(path)) continue;
     if (!isOurs) throw new Error(`${path} is there already and not from here; choose another --state`);
@@ -234,95 +269,3 @@ function freePort(): Promise<number> {
     });
   });
 }
-
-interface Stores {
-  readonly store: LogStore;
-  readonly metrics: MetricStore;
-}
-
-interface Rate {
-  written: number;
-  read: number;
-  bytes: number;
-  stored: number;
-  samples: number;
-}
-
-class Rates {
-  readonly #samples: (Rate & { readonly atMs: number })[] = [
-    { atMs: 0, written: 0, read: 0, bytes: 0, stored: 0, samples: 0 },
-  ];
-
-  at(atMs: number, agent: AgentProcess, workload: Workload | undefined, stores: Stores): Rate {
-    const now = {
-      atMs,
-      written: workload?.written.records ?? 0,
-      read: agent.ledger.read,
-      bytes: agent.ledger.readBytes,
-      stored: stores.store.accepted,
-      samples: stores.metrics.accepted,
-    };
-    this.#samples.push(now);
-    while (this.#samples.length > 2 && atMs - this.#samples[1]!.atMs > RATE_MS) this.#samples.shift();
-    const first = this.#samples[0]!;
-    const seconds = Math.max((now.atMs - first.atMs) / 1000, 0.001);
-    const per = (k: keyof Rate): number => Math.max(0, (now[k] - first[k]) / seconds);
-    return {
-      written: per('written'),
-      read: per('read'),
-      bytes: per('bytes'),
-      stored: per('stored'),
-      samples: per('samples'),
-    };
-  }
-}
-
-const makeView = (
-  url: string,
-  elapsedMs: number,
-  agent: AgentProcess,
-  workload: Workload | undefined,
-  { store, metrics }: Stores,
-  rate: Rate,
-): View => ({
-  url: `${url}/`,
-  elapsedMs,
-  ...(workload
-    ? {
-        workload: {
-          perSecond: rate.written,
-          records: workload.written.records,
-          containers: workload.containers,
-          rotations: workload.written.rotations,
-        },
-      }
-    : {}),
-  agent: {
-    ...(agent.pid === undefined ? {} : { pid: agent.pid }),
-    state: agent.state,
-    restarts: agent.restarts,
-    rssBytes: agent.metrics?.rssBytes ?? 0,
-    cpuShare: agent.cpuShare,
-    bytesPerSecond: rate.bytes,
-  },
-  ledger: agent.ledger,
-  readPerSecond: rate.read,
-  deliveredPerSecond: rate.stored,
-  stored: store.kept,
-  ...(HAS_HOST_METRICS
-    ? {
-        metrics: {
-          points: agent.points,
-          stored: metrics.accepted,
-          series: metrics.seriesCount,
-          perSecond: rate.samples,
-        },
-      }
-    : {}),
-});
-
-/** Maps do not survive JSON. */
-const forPage = (view: View): unknown => ({
-  ...view,
-  ledger: { ...view.ledger, lostBy: Object.fromEntries(view.ledger.lostBy) },
-});

@@ -10,6 +10,9 @@ const BALANCED: Account = {
   store: { accepted: 1000, kept: 1000, repeated: 0 },
 };
 
+const GATEWAY = { ledger: { ...EMPTY_LEDGER, read: 30, delivered: 30 }, restarts: 0, events: 30 };
+const WITH_EVENTS: Account = { ...BALANCED, gateway: GATEWAY, store: { accepted: 1030, kept: 1030, repeated: 0 } };
+
 test('a run is balanced only when nothing is missing, lost or doubled', () => {
   const table: [string, Account, boolean, RegExp][] = [
     ['all delivered', BALANCED, true, /delivered = written: 1,000 lines/],
@@ -64,6 +67,38 @@ test('a run is balanced only when nothing is missing, lost or doubled', () => {
       { ...BALANCED, restarts: 1, store: { accepted: 1010, kept: 1010, repeated: 10 } },
       true,
       /1,000 lines written, all in the store; 10 twice, because the agent died once/,
+    ],
+    ['with events', WITH_EVENTS, true, /events {3}30 of the cluster, each delivered once/],
+    [
+      'an event that was not delivered',
+      { ...WITH_EVENTS, gateway: { ...GATEWAY, events: 31 } },
+      false,
+      /the cluster had 31 events, 30 were delivered/,
+    ],
+    [
+      'a record more than both tiers delivered',
+      { ...WITH_EVENTS, store: { accepted: 1031, kept: 1031, repeated: 0 } },
+      false,
+      /1,000 delivered, but the store took 1,001/,
+    ],
+    [
+      'an event that was lost',
+      {
+        ...WITH_EVENTS,
+        gateway: {
+          ...GATEWAY,
+          ledger: { ...GATEWAY.ledger, delivered: 29, lost: 1, lostBy: new Map([['refused', 1]]) },
+        },
+        store: { accepted: 1029, kept: 1029, repeated: 0 },
+      },
+      false,
+      /1 lost: refused/,
+    ],
+    [
+      'the gateway restarted, an event twice',
+      { ...WITH_EVENTS, gateway: { ...GATEWAY, restarts: 1 }, store: { accepted: 1031, kept: 1031, repeated: 1 } },
+      true,
+      /1 twice, because the gateway died once/,
     ],
     [
       'restarted, one missing',

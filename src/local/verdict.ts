@@ -7,7 +7,15 @@ export interface Account {
   readonly written: number | undefined;
   readonly ledger: LedgerTotals;
   readonly restarts: number;
+  /** Missing without a cluster. */
+  readonly gateway?: {
+    readonly ledger: LedgerTotals;
+    readonly restarts: number;
+    /** That the API server has been given. */
+    readonly events: number;
+  };
   readonly store: {
+    /** Logs and events. */
     readonly accepted: number;
     readonly kept: number;
     /** Rows kept that are there more than once. */
@@ -22,15 +30,62 @@ export interface Verdict {
   readonly lines: readonly string[];
 }
 
-export function verdict({ written, ledger, restarts, store, metrics }: Account): Verdict {
+const sum = (name: string, ledger: LedgerTotals, restarts: number): string => {
   const n = thousands;
-  const lines = [
-    `ledger   ${n(ledger.read)} read = ${n(ledger.delivered)} delivered + ${n(ledger.queued)} queued + ${n(ledger.filtered)} filtered + ${n(ledger.inFlight)} in flight + ${n(ledger.lost)} lost${restarts > 0 ? ' (as far as the killed ones could tell)' : ''}`,
-  ];
+  return `${name.padEnd(8)} ${n(ledger.read)} read = ${n(ledger.delivered)} delivered + ${n(ledger.queued)} queued + ${n(ledger.filtered)} filtered + ${n(ledger.inFlight)} in flight + ${n(ledger.lost)} lost${restarts > 0 ? ' (as far as the killed ones could tell)' : ''}`;
+};
+
+function losses({ lost, lostBy }: LedgerTotals): string[] {
+  const found = [...lostBy].map(([reason, count]) => `${thousands(count)} lost: ${reason}`);
+  return lost > 0 && found.length === 0 ? [`${thousands(lost)} lost`] : found;
+}
+
+export function verdict(account: Account): Verdict {
+  const { gateway, metrics } = account;
+  const lines = [sum('ledger', account.ledger, account.restarts)];
+  const problems = losses(account.ledger);
+  const logs = logVerdict(account);
+  lines.push(...logs.lines);
+  problems.push(...logs.problems);
+  if (gateway) {
+    const found = eventVerdict(gateway);
+    lines.push(sum('gateway', gateway.ledger, gateway.restarts), ...found.lines);
+    problems.push(...losses(gateway.ledger), ...found.problems);
+  }
+  if (metrics) {
+    const found = metricVerdict(metrics, account.restarts + (gateway?.restarts ?? 0));
+    if (found.problems.length === 0) lines.push(found.line);
+    problems.push(...found.problems);
+  }
+  lines.push(...problems.map((p) => `PROBLEM  ${p}`));
+  return { isBalanced: problems.length === 0, lines };
+}
+
+interface Findings {
+  readonly lines: readonly string[];
+  readonly problems: readonly string[];
+}
+
+function eventVerdict({ ledger, restarts, events }: NonNullable<Account['gateway']>): Findings {
+  const n = thousands;
   const problems: string[] = [];
-  for (const [reason, count] of ledger.lostBy) problems.push(`${n(count)} lost: ${reason}`);
-  if (ledger.lost > 0 && ledger.lostBy.size === 0) problems.push(`${n(ledger.lost)} lost`);
-  if (restarts > 0) {
+  if (ledger.inFlight !== 0) problems.push(`${n(ledger.inFlight)} events were still in flight`);
+  // The ledger of a killed process ends where it was last read.
+  if (restarts === 0 && ledger.delivered + ledger.filtered + ledger.lost !== events)
+    problems.push(`the cluster had ${n(events)} events, ${n(ledger.delivered)} were delivered`);
+  if (problems.length > 0) return { lines: [], problems };
+  return { lines: restarts > 0 ? [] : [`events   ${n(events)} of the cluster, each delivered once`], problems };
+}
+
+/** Of what the agent read; what the gateway delivered is in the same store. */
+function logVerdict({ written, ledger, restarts, gateway, store: whole }: Account): Findings {
+  const n = thousands;
+  const lines: string[] = [];
+  const problems: string[] = [];
+  // Of a gateway that died, all that it can have delivered.
+  const events = gateway ? (gateway.restarts > 0 ? gateway.events : gateway.ledger.delivered) : 0;
+  const store = { ...whole, accepted: whole.accepted - events, kept: whole.kept - events };
+  if (restarts > 0 || (gateway?.restarts ?? 0) > 0) {
     // The ledger of a killed process ends where it was last read, so the store has to tell.
     const distinct = store.accepted - store.repeated;
     if (store.kept < store.accepted)
@@ -43,7 +98,7 @@ export function verdict({ written, ledger, restarts, store, metrics }: Account):
       problems.push(`${n(written)} lines were written, ${n(distinct)} different ones are in the store`);
     if (problems.length === 0)
       lines.push(
-        `complete ${written === undefined ? '' : `${n(written)} lines written, all `}in the store; ${n(store.repeated)} twice, because the agent died ${restarts === 1 ? 'once' : `${restarts} times`}`,
+        `complete ${written === undefined ? '' : `${n(written)} lines written, all `}in the store; ${n(store.repeated)} twice, because ${died('agent', restarts)}${restarts > 0 && gateway?.restarts ? ' and ' : ''}${died('gateway', gateway?.restarts ?? 0)}`,
       );
   } else {
     if (ledger.inFlight !== 0) problems.push(`${n(ledger.inFlight)} were still in flight`);
@@ -59,14 +114,11 @@ export function verdict({ written, ledger, restarts, store, metrics }: Account):
           : `balanced delivered = written: ${n(written)} lines, all in the store, none twice`,
       );
   }
-  if (metrics) {
-    const found = metricVerdict(metrics, restarts);
-    if (found.problems.length === 0) lines.push(found.line);
-    problems.push(...found.problems);
-  }
-  lines.push(...problems.map((p) => `PROBLEM  ${p}`));
-  return { isBalanced: problems.length === 0, lines };
+  return { lines, problems };
 }
+
+const died = (name: string, times: number): string =>
+  times === 0 ? '' : `the ${name} died ${times === 1 ? 'once' : `${times} times`}`;
 
 function metricVerdict(
   { points, stored, repeated }: NonNullable<Account['metrics']>,

@@ -63,8 +63,9 @@ export class SimulatedCluster {
     const { population } = this;
     this.#namespace(app.namespace);
     const at = this.#createdAt;
+    const nodes = app.nodes ?? this.nodes;
     const hash = (given?.[0] && hashOfPod(given[0].name)) ?? this.#letters(10);
-    const wanted = app.kind === 'DaemonSet' ? this.nodes.length : app.replicas;
+    const wanted = app.kind === 'DaemonSet' ? nodes.length : app.replicas;
     let shape: PodShape;
     if (app.kind === 'Deployment') {
       const deployment = population.put('deployments.apps', withTime(deploymentDraft(app, wanted, at), at));
@@ -83,9 +84,11 @@ export class SimulatedCluster {
       const pod = given?.[i] ?? {
         name: `${names}-${this.#letters(5)}`,
         uid: this.#uid(number),
-        node: this.nodes[(app.kind === 'DaemonSet' ? i : number) % this.nodes.length]!,
+        node: nodes[(app.kind === 'DaemonSet' ? i : number) % nodes.length]!,
       };
-      population.put('pods', podDraft(shape, { ...pod, number }, at, at));
+      const made = population.put('pods', podDraft(shape, { ...pod, number }, at, at));
+      if (this.#options.hasEvents)
+        this.#event(made, 'Started', `Started container ${app.containers[0]?.name}`, 'kubelet');
       if (!given && app.kind === 'Deployment') this.#replaceable.push({ shape, name: pod.name });
     }
   }
@@ -114,7 +117,8 @@ export class SimulatedCluster {
     }
     const number = ++this.#numbers;
     const name = `${slot.name.slice(0, -5)}${this.#letters(5)}`;
-    const node = this.nodes[Math.floor(random() * this.nodes.length)]!;
+    const nodes = shape.app.nodes ?? this.nodes;
+    const node = nodes[Math.floor(random() * nodes.length)]!;
     const identity = { name, uid: this.#uid(number), number };
     slot.name = name;
     population.put('pods', podDraft(shape, { ...identity, node: '' }, now, undefined));

@@ -18,6 +18,8 @@ export interface SimulatedApp {
   /** Of a Deployment. */
   readonly replicas: number;
   readonly containers: readonly SimulatedContainer[];
+  /** Where its pods run; everywhere when it is missing. */
+  readonly nodes?: readonly string[];
   readonly version?: string;
 }
 

@@ -25,7 +25,7 @@ export interface StreamRows {
 }
 
 /** Throws for bytes that are not an ExportLogsServiceRequest. */
-export function decodeProtobuf(body: Uint8Array, nowMs: number): StreamRows[] {
+export function decodeProtobuf(body: Uint8Array, nowMs: number, messageFields: readonly string[] = []): StreamRows[] {
   const found: StreamRows[] = [];
   const request = new ProtoReader(body);
   while (request.next()) {
@@ -46,34 +46,47 @@ export function decodeProtobuf(body: Uint8Array, nowMs: number): StreamRows[] {
         }
       } else r.skip();
     }
-    found.push(stream(resource, records, nowMs));
+    found.push(stream(resource, records, nowMs, messageFields));
   }
   return found;
 }
 
 /** Throws for text that is no OTLP/JSON logs request. */
-export const decodeJson = (text: string, nowMs: number): StreamRows[] =>
-  decodeProtobuf(requestFromJson('logs', text), nowMs);
+export const decodeJson = (text: string, nowMs: number, messageFields?: readonly string[]): StreamRows[] =>
+  decodeProtobuf(requestFromJson('logs', text), nowMs, messageFields);
 
-function stream(resource: ValueMap, records: readonly LogRecord[], nowMs: number): StreamRows {
+function stream(
+  resource: ValueMap,
+  records: readonly LogRecord[],
+  nowMs: number,
+  messageFields: readonly string[],
+): StreamRows {
   const name = (key: string): string => asText(resource.get(key) ?? '');
   return {
     attributes: asObject([...resource].sort(([a], [b]) => (a < b ? -1 : 1))),
     namespace: name('k8s.namespace.name'),
     pod: name('k8s.pod.name'),
     container: name('k8s.container.name'),
-    rows: records.map((r) => row(r, nowMs)),
+    rows: records.map((r) => row(r, nowMs, messageFields)),
   };
 }
 
 /** Microseconds of the year 2200: later times are senders' mistakes, and numbers must stay exact. */
 const LAST_US = 7_258_118_400_000_000n;
 
-function row(r: LogRecord, nowMs: number): Row {
+function row(r: LogRecord, nowMs: number, messageFields: readonly string[]): Row {
   const ns = r.time || r.observedTime || BigInt(nowMs) * 1_000_000n;
   const us = ns / 1000n;
-  const message = asText(r.body);
   const attributes: [string, Value][] = [...r.attributes];
+  let message: string;
+  // As VictoriaLogs: a body with fields becomes fields, and one of them is the message if the sender says so.
+  const fields = r.body instanceof Map && messageFields.length > 0 ? new Map(flat(r.body)) : undefined;
+  const named = fields && messageFields.find((f) => fields.has(f));
+  if (fields && named !== undefined) {
+    message = asText(fields.get(named)!);
+    fields.delete(named);
+    attributes.push(...fields);
+  } else message = asText(r.body);
   if (r.traceId.length) attributes.push(['trace_id', Buffer.from(r.traceId).toString('hex')]);
   if (r.spanId.length) attributes.push(['span_id', Buffer.from(r.spanId).toString('hex')]);
   if (r.eventName) attributes.push(['event_name', r.eventName]);
@@ -84,6 +97,12 @@ function row(r: LogRecord, nowMs: number): Row {
     message,
     attributes: asObject(attributes),
   };
+}
+
+function* flat(map: ReadonlyMap<string, Value>, before = ''): Generator<[string, Value]> {
+  for (const [k, v] of map)
+    if (v instanceof Map) yield* flat(v, `${before}${k}.`);
+    else if (v !== null && v !== '') yield [before + k, v];
 }
 
 export function asText(v: Value): string {

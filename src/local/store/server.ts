@@ -157,8 +157,10 @@ async function insert(req: IncomingMessage, res: ServerResponse, { store, clock 
     throw new HttpError(415, `content type ${JSON.stringify(type)} is not supported`);
   const body = await decoded(await readBody(req, MAX_BODY_BYTES), req.headers['content-encoding']);
   let rows: StreamRows[];
+  const messageFields = [req.headers['vl-msg-field'] ?? []].flat().flatMap((f) => f.split(','));
   try {
-    rows = isJson ? decodeJson(body.toString(), clock.nowMs()) : decodeProtobuf(body, clock.nowMs());
+    const now = clock.nowMs();
+    rows = isJson ? decodeJson(body.toString(), now, messageFields) : decodeProtobuf(body, now, messageFields);
   } catch (error) {
     throw new HttpError(400, `no OTLP logs request: ${messageOf(error)}`);
   }

@@ -195,7 +195,11 @@ export class LogStore {
   repeated(): number {
     const { n } = this.#db
       .prepare(
-        'SELECT coalesce(sum(c - 1), 0) AS n FROM (SELECT count(*) AS c FROM logs GROUP BY stream, time_us, nanos, msg HAVING c > 1)',
+        // Events that are alike may be seen at one time, but each has a uid of its own.
+        `SELECT coalesce(sum(c - 1), 0) AS n FROM (
+          SELECT count(*) AS c FROM logs GROUP BY stream, time_us, nanos, msg,
+            CASE WHEN instr(attributes, '"object.metadata.uid"') > 0 THEN attributes ->> '$."object.metadata.uid"' END
+          HAVING c > 1)`,
       )
       .get() as { n: number };
     return n;

@@ -7,9 +7,11 @@ export interface Line {
 
 export interface App {
   readonly namespace: string;
-  /** Pods are named after it: `web-7f9c6d5b44-x2k8p`. */
+  /** Pods are named after it: `web-7f9c6d5b44-x2k8p`, or `falco-x2k8p` where every node has one. */
   readonly name: string;
+  readonly kind: 'Deployment' | 'DaemonSet';
   readonly container: string;
+  readonly image: string;
   readonly replicas: number;
   /** Share of the whole rate. */
   readonly weight: number;
@@ -251,11 +253,74 @@ function exporter(random: Random, nowMs: number, n: number): Line[] {
 }
 
 export const APPS: readonly App[] = [
-  { namespace: 'shop', name: 'web', container: 'nginx', replicas: 3, weight: 40, next: nginx },
-  { namespace: 'shop', name: 'checkout', container: 'checkout', replicas: 2, weight: 25, next: checkout },
-  { namespace: 'shop', name: 'orders', container: 'orders', replicas: 2, weight: 18, next: orders },
-  { namespace: 'shop', name: 'recommender', container: 'worker', replicas: 1, weight: 8, next: recommender },
-  { namespace: 'kube-system', name: 'controller', container: 'manager', replicas: 1, weight: 6, next: controller },
-  { namespace: 'falco', name: 'falco', container: 'falco', replicas: 1, weight: 2, next: falco },
-  { namespace: 'batch', name: 'export', container: 'export', replicas: 1, weight: 1, next: exporter },
+  {
+    namespace: 'shop',
+    name: 'web',
+    kind: 'Deployment',
+    container: 'nginx',
+    image: 'docker.io/library/nginx:1.29.4',
+    replicas: 3,
+    weight: 40,
+    next: nginx,
+  },
+  {
+    namespace: 'shop',
+    name: 'checkout',
+    kind: 'Deployment',
+    container: 'checkout',
+    image: 'registry.example/shop/checkout:2.14.0',
+    replicas: 2,
+    weight: 25,
+    next: checkout,
+  },
+  {
+    namespace: 'shop',
+    name: 'orders',
+    kind: 'Deployment',
+    container: 'orders',
+    image: 'registry.example/shop/orders:5.3.1',
+    replicas: 2,
+    weight: 18,
+    next: orders,
+  },
+  {
+    namespace: 'shop',
+    name: 'recommender',
+    kind: 'Deployment',
+    container: 'worker',
+    image: 'registry.example/shop/recommender:0.9.7',
+    replicas: 1,
+    weight: 8,
+    next: recommender,
+  },
+  {
+    namespace: 'kube-system',
+    name: 'controller',
+    kind: 'Deployment',
+    container: 'manager',
+    image: 'registry.example/platform/controller:1.8.2',
+    replicas: 1,
+    weight: 6,
+    next: controller,
+  },
+  {
+    namespace: 'falco',
+    name: 'falco',
+    kind: 'DaemonSet',
+    container: 'falco',
+    image: 'docker.io/falcosecurity/falco:0.42.1',
+    replicas: 1,
+    weight: 2,
+    next: falco,
+  },
+  {
+    namespace: 'batch',
+    name: 'export',
+    kind: 'Deployment',
+    container: 'export',
+    image: 'registry.example/batch/export:3.0.0',
+    replicas: 1,
+    weight: 1,
+    next: exporter,
+  },
 ];

@@ -104,8 +104,12 @@ test('the workload writes at its rate, counts what it wrote, and its paths are t
   let long = 0;
   const pods = readdirSync(directory);
   assert.equal(pods.length, workload.containers);
+  assert.deepEqual(
+    workload.apps.flatMap((a) => a.pods.map((p) => `${a.app.namespace}_${p.name}_${p.uid}`)).sort(),
+    pods.toSorted(),
+  );
   for (const pod of pods) {
-    assert.match(pod, /^[a-z-]+_[a-z]+-[a-z0-9]{10}-[a-z0-9]{5}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    assert.match(pod, /^[a-z-]+_[a-z]+(-[a-z0-9]{10})?-[a-z0-9]{5}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     for (const container of readdirSync(join(directory, pod))) {
       const all = records(join(directory, pod, container));
       found += all.length;

@@ -24,6 +24,12 @@ export interface WorkloadOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** As its log directory says. */
+export interface WorkloadPod {
+  readonly name: string;
+  readonly uid: string;
+}
+
 interface Running {
   readonly app: App;
   readonly log: ContainerLog;
@@ -33,6 +39,8 @@ interface Running {
 export class Workload {
   readonly written: Written = { records: 0, bytes: 0, rotations: 0 };
   readonly containers: number;
+  /** The apps with their pods, of which each has one container. */
+  readonly apps: readonly { readonly app: App; readonly pods: readonly WorkloadPod[] }[];
   readonly #options: WorkloadOptions;
   readonly #random: Random;
   readonly #apps: { app: App; running: Running[] }[];
@@ -48,11 +56,15 @@ export class Workload {
       maxBytes: Math.max(MIN_ROTATION_BYTES, options.linesPerSecond * ROTATION_BYTES_PER_RATE),
       maxFiles: MAX_FILES,
     };
-    this.#apps = APPS.map((app) => ({
+    this.apps = APPS.map((app) => {
+      const owner = app.kind === 'Deployment' ? `${app.name}-${this.#id(10)}` : app.name;
+      const pods = Array.from({ length: app.replicas }, () => ({ name: `${owner}-${this.#id(5)}`, uid: this.#uid() }));
+      return { app, pods };
+    });
+    this.#apps = this.apps.map(({ app, pods }) => ({
       app,
-      running: Array.from({ length: app.replicas }, () => {
-        const pod = `${app.name}-${this.#id(10)}-${this.#id(5)}`;
-        const directory = join(options.directory, `${app.namespace}_${pod}_${this.#uid()}`, app.container);
+      running: pods.map(({ name, uid }) => {
+        const directory = join(options.directory, `${app.namespace}_${name}_${uid}`, app.container);
         return { app, log: new ContainerLog(directory, rotation, this.written), events: 0 };
       }),
     }));
