@@ -87,7 +87,29 @@ interface Watched {
   readonly subscribe: () => Subscription;
 }
 
-function kubeletPods(kind: Kind<PodFacts>, node: string, env: Environment, options: ClusterOptions): KubeletPods {
+/** Who uses what is known. */
+export interface ClusterListener {
+  /** Records wait until more is known. */
+  readonly isAwaiting: () => boolean;
+  /** Something became known of this pod; undefined: of what is around pods. */
+  readonly changed: (pod: PodFacts | undefined) => void;
+}
+
+/** An object that was deleted. Records may still come of pods that it owned, or that were in it or on it. */
+interface Gone {
+  /** How pods name it. */
+  readonly name: string;
+  readonly sinceMs: number;
+  readonly forget: () => void;
+}
+
+function kubeletPods(
+  kind: Kind<PodFacts>,
+  node: string,
+  env: Environment,
+  options: ClusterOptions,
+  isAwaited: () => boolean,
+): KubeletPods {
   const { config, clock, log } = options;
   const { kubelet, filter } = config;
   const endpoint = kubelet.endpoint || `${node}:10250`;
@@ -114,6 +136,7 @@ function kubeletPods(kind: Kind<PodFacts>, node: string, env: Environment, optio
     filter,
     intervalMs: kubelet.poll_interval,
     timeoutMs: kubelet.request_timeout,
+    isAwaited,
     log,
   });
 }
@@ -126,7 +149,11 @@ export class Cluster implements Surroundings {
   /** Somebody waits for a pod. */
   readonly hurry: () => void;
   readonly #watched: Watched[] = [];
-  readonly #podListeners = new Set<(pod: PodFacts) => void>();
+  readonly #listeners = new Set<ClusterListener>();
+  readonly #gone = new Map<string, Gone>();
+  #telling: NodeJS.Immediate | undefined;
+  readonly #graceMs: number;
+  readonly #nowMs: () => number;
   readonly #namespaces = new Map<string, ObjectFacts>();
   readonly #nodes = new Map<string, ObjectFacts>();
   readonly #owners = new Map<OwnerKind, Map<string, ObjectFacts>>();
@@ -136,6 +163,8 @@ export class Cluster implements Surroundings {
 
   constructor(options: ClusterOptions) {
     const { id, config, rules, api, clock, env = environment() } = options;
+    this.#graceMs = config.pod_delete_grace_period;
+    this.#nowMs = () => clock.monotonicMs();
     const associations = config.pod_association;
     const attribute = (pod: PodFacts, name: string): string =>
       podAttributes(pod, rules, NO_SURROUNDINGS).get(name) ?? '';
@@ -196,7 +225,8 @@ export class Cluster implements Surroundings {
       excluded: config.exclude.pods.map((p) => p.name),
       needsContainerIds,
     });
-    const kubelet = config.kubelet.enabled ? kubeletPods(kind, node, env, options) : undefined;
+    const isAwaited = (): boolean => [...this.#listeners].some((l) => l.isAwaiting());
+    const kubelet = config.kubelet.enabled ? kubeletPods(kind, node, env, options, isAwaited) : undefined;
     this.hurry = () => kubelet?.hurry();
     const pods: Pick<ObjectCache<PodFacts>, 'subscribe'> & Source = kubelet ?? api().cache(kind, selection);
     this.#watched.push({
@@ -223,40 +253,86 @@ export class Cluster implements Surroundings {
     { set, remove, change }: { set: (o: ObjectFacts) => void; remove: (o: ObjectFacts) => void; change: () => void },
   ): void {
     const cache = api().cache(kind, selection);
-    const put = (o: ObjectFacts): void => {
-      set(o);
+    const changed = (): void => {
       this.revision++;
       change();
+      this.#tellSoon();
     };
+    const put = (o: ObjectFacts): void => {
+      this.#gone.delete(o.uid);
+      set(o);
+      changed();
+    };
+    const nameOf = (o: ObjectFacts): string =>
+      cache.kind.resource === 'namespaces' || cache.kind.resource === 'nodes' ? o.name : o.uid;
     this.#watched.push({
       cache,
-      subscribe: () =>
-        cache.subscribe({
+      subscribe: () => {
+        void cache.synced.then(changed);
+        return cache.subscribe({
           added: put,
           updated: put,
           deleted: (o) => {
-            remove(o);
-            this.revision++;
-            change();
+            const forget = (): void => {
+              remove(o);
+              changed();
+            };
+            if (this.#graceMs > 0) this.#gone.set(o.uid, { name: nameOf(o), sinceMs: this.#nowMs(), forget });
+            else forget();
           },
-        }),
+        });
+      },
     });
   }
 
   #tell(pod: PodFacts): void {
-    for (const listener of this.#podListeners) listener(pod);
+    for (const listener of this.#listeners) listener.changed(pod);
   }
 
-  /** Calls `listener` for each pod that becomes known or changes. */
-  onPod(listener: (pod: PodFacts) => void): () => void {
-    this.#podListeners.add(listener);
-    return () => this.#podListeners.delete(listener);
+  /** Once for all objects that arrive together. */
+  #tellSoon(): void {
+    this.#telling ??= setImmediate(() => {
+      this.#telling = undefined;
+      for (const listener of this.#listeners) listener.changed(undefined);
+    });
+  }
+
+  /** Forgets deleted pods of which nothing came for the time of grace, then what was around them. */
+  sweep(): void {
+    this.pods.sweep();
+    const until = this.#nowMs() - this.#graceMs;
+    const old = [...this.#gone].filter(([, { sinceMs }]) => sinceMs <= until);
+    if (old.length === 0) return;
+    const used = new Set<string>();
+    for (const { owners, namespace, node } of this.pods.all()) {
+      used.add(namespace).add(node);
+      for (const { uid } of owners) {
+        used.add(uid);
+        const above = this.owner('replicaset', uid)?.owner ?? this.owner('job', uid)?.owner;
+        if (above) used.add(above.uid);
+      }
+    }
+    for (const [uid, { name, forget }] of old)
+      if (!used.has(name)) {
+        this.#gone.delete(uid);
+        forget();
+      }
+  }
+
+  onChange(listener: ClusterListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Everything around pods that was there at the start is known, but for what cannot be read. */
+  get isComplete(): boolean {
+    return this.#watched.slice(0, -1).every(({ cache }) => cache.isSynced || cache.failure !== undefined);
   }
 
   start(): void {
     if (this.#users++ > 0) return;
     this.#subscriptions = this.#watched.map((w) => w.subscribe());
-    this.#sweeping = setInterval(() => this.pods.sweep(), SWEEP_MS);
+    this.#sweeping = setInterval(() => this.sweep(), SWEEP_MS);
     this.#sweeping.unref();
   }
 
@@ -266,6 +342,7 @@ export class Cluster implements Surroundings {
     for (const s of this.#subscriptions) s.stop();
     this.#subscriptions = [];
     this.pods.clear();
+    this.#gone.clear();
     this.#namespaces.clear();
     this.#nodes.clear();
     for (const objects of this.#owners.values()) objects.clear();

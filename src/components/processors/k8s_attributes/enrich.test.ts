@@ -21,7 +21,8 @@ async function attributesOf(
   const api = new FakeApi();
   fill?.(api);
   api.put('pods', p);
-  const r = await running({ extract: { metadata, ...extract }, pod_association: BY_UID }, api.api);
+  const wait_for_pod = { timeout: 0 };
+  const r = await running({ extract: { metadata, ...extract }, pod_association: BY_UID, wait_for_pod }, api.api);
   const { 'k8s.pod.uid': _, ...rest } = await r.enriched({ 'k8s.pod.uid': p.metadata.uid, ...given });
   await r.stop();
   return rest;

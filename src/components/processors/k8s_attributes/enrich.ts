@@ -14,6 +14,8 @@ export interface Surroundings {
   /** The cache of this kind runs, whether or not it knows an object. */
   watches(kind: OwnerKind): boolean;
   readonly clusterUid: string;
+  /** Everything that was there at the start is known, but for what cannot be read. */
+  readonly isComplete: boolean;
 }
 
 /** Nothing but the pod itself. */
@@ -23,9 +25,10 @@ export const NO_SURROUNDINGS: Surroundings = {
   owner: () => undefined,
   watches: () => false,
   clusterUid: '',
+  isComplete: true,
 };
 
-const OWNER_NAMES: Readonly<Record<string, 'replicaset' | 'statefulset' | 'daemonset' | 'job'>> = {
+export const OWNER_NAMES: Readonly<Record<string, 'replicaset' | 'statefulset' | 'daemonset' | 'job'>> = {
   ReplicaSet: 'replicaset',
   StatefulSet: 'statefulset',
   DaemonSet: 'daemonset',
@@ -172,7 +175,7 @@ function putContainer(
   }
 }
 
-function containerOf(attributes: ReadonlyValueMap, pod: PodFacts): ContainerFacts | undefined {
+export function containerOf(attributes: ReadonlyValueMap, pod: PodFacts): ContainerFacts | undefined {
   const name = textOf(attributes, 'k8s.container.name');
   if (name !== '') return pod.containers.find((c) => c.name === name);
   const id = textOf(attributes, 'container.id');
@@ -181,7 +184,7 @@ function containerOf(attributes: ReadonlyValueMap, pod: PodFacts): ContainerFact
 }
 
 /** Which run of the container the resource is of; only the present one is known. */
-function restartCountOf(attributes: ReadonlyValueMap, container: ContainerFacts): number {
+export function restartCountOf(attributes: ReadonlyValueMap, container: ContainerFacts): number {
   const value = attributes.get('k8s.container.restart_count');
   if (value === undefined) return container.restartCount;
   if (typeof value === 'bigint') return Number(value);

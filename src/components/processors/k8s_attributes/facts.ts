@@ -24,8 +24,6 @@ export interface ContainerFacts {
   readonly isMade: boolean;
   /** Without the name of the runtime. */
   readonly id: string;
-  /** Of the run before; ''. */
-  readonly lastId: string;
   readonly imageId: string;
   readonly restartCount: number;
 }
@@ -93,7 +91,6 @@ interface ContainerStatus {
   readonly containerID?: string;
   readonly imageID?: string;
   readonly restartCount?: number;
-  readonly lastState?: { readonly terminated?: { readonly containerID?: string } };
 }
 
 export interface PodKindOptions {
@@ -167,27 +164,22 @@ function containersOf({ spec, status }: Pod, rules: Rules, pool: StringPool): re
         image: pool.share(c.image ?? ''),
         isMade: false,
         id: '',
-        lastId: '',
         imageId: '',
         restartCount: 0,
       });
   for (const s of [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])]) {
+    const id = s.containerID ?? '';
+    const at = id.indexOf('://');
     byName.set(s.name, {
       name: pool.share(s.name),
       image: byName.get(s.name)?.image ?? '',
       isMade: true,
-      id: withoutRuntime(s.containerID),
-      lastId: withoutRuntime(s.lastState?.terminated?.containerID),
+      id: at < 0 ? id : id.slice(at + 3),
       imageId: rules.has('container.image.repo_digests') ? pool.share(s.imageID ?? '') : '',
       restartCount: s.restartCount ?? 0,
     });
   }
   return byName.size === 0 ? NONE : [...byName.values()];
-}
-
-function withoutRuntime(id = ''): string {
-  const at = id.indexOf('://');
-  return at < 0 ? id : id.slice(at + 3);
 }
 
 /** Pods change often (conditions, heartbeats) in ways that do not matter here. */

@@ -18,6 +18,8 @@ export interface KubeletPodsOptions {
   readonly filter: Pick<K8sAttributesConfig['filter'], 'namespace' | 'labels'>;
   readonly intervalMs: number;
   readonly timeoutMs: number;
+  /** Records wait for something that the kubelet may tell. */
+  readonly isAwaited: () => boolean;
   readonly log: Logger;
 }
 
@@ -54,7 +56,7 @@ export class KubeletPods {
     };
   }
 
-  /** Somebody waits for a pod that is not known. */
+  /** From now on somebody waits. */
   hurry(): void {
     this.#sooner?.abort();
   }
@@ -73,7 +75,8 @@ export class KubeletPods {
         this.failure = text;
       }
       await wait(MIN_INTERVAL_MS, signal);
-      await wait(this.#options.intervalMs - MIN_INTERVAL_MS, AbortSignal.any([signal, sooner]));
+      if (!this.#options.isAwaited())
+        await wait(this.#options.intervalMs - MIN_INTERVAL_MS, AbortSignal.any([signal, sooner]));
     }
   }
 

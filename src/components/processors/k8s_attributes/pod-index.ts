@@ -40,6 +40,13 @@ export class PodIndex {
     return pod;
   }
 
+  /** Those that are there, and the deleted ones that are still known; some more than once. */
+  *all(): Generator<PodFacts> {
+    for (const held of this.#pods.values())
+      if (Array.isArray(held)) yield* held;
+      else yield held;
+  }
+
   add(pod: PodFacts): void {
     const before = this.#deleted.get(pod.uid);
     if (before) {

@@ -158,6 +158,95 @@ test('a pod that does not come is waited for once', async () => {
   await r.stop();
 });
 
+test('records of a container wait until the kubelet has reported its run and the address of its pod', async () => {
+  const api = new FakeApi();
+  const config = { ...CONFIG, extract: { metadata: ['container.id', 'k8s.pod.ip'] }, wait_for_pod: { timeout: '1h' } };
+  const statuses = (id: string, restartCount: number) => [
+    { name: 'app', containerID: `containerd://${id}`, restartCount, imageID: '' },
+  ];
+  const put = (podIP: string, containerStatuses: object[]) =>
+    api.put('pods', pod(1, { status: { podIP, containerStatuses } }));
+  const line = (restarts: number) => ({
+    'k8s.pod.uid': uidOf(1),
+    'k8s.container.name': 'app',
+    'k8s.container.restart_count': String(restarts),
+  });
+  put('', []);
+  const r = await running(config, api.api);
+  await r.consume(line(0));
+  put('', statuses('first', 0));
+  put('10.0.0.1', []);
+  assert.equal(r.next.batches.length, 0);
+  put('10.0.0.1', statuses('first', 0));
+  await until('the first run', () => r.next.batches.length === 1);
+  await until('all is released', () => r.value('sluice_processor_k8s_attributes_waiting_bytes') === 0);
+  await r.consume(line(1));
+  assert.equal(r.next.batches.length, 1);
+  put('10.0.0.1', statuses('second', 1));
+  await until('the second run', () => r.next.batches.length === 2);
+  await until('all is released', () => r.value('sluice_processor_k8s_attributes_waiting_bytes') === 0);
+  const resources = r.next.batches.flatMap((b) => b.groups.map((g) => Object.fromEntries(g.resource.attributes)));
+  assert.deepEqual(resources, [
+    { ...line(0), 'container.id': 'first', 'k8s.pod.ip': '10.0.0.1' },
+    { ...line(1), 'container.id': 'second', 'k8s.pod.ip': '10.0.0.1' },
+  ]);
+  await r.stop();
+});
+
+test('a run that is never reported is waited for once, and others of the pod are waited for still', async () => {
+  const api = new FakeApi();
+  api.put('pods', pod(1));
+  const r = await running(
+    { ...CONFIG, extract: { metadata: ['container.id'] }, wait_for_pod: { timeout: '10ms' } },
+    api.api,
+  );
+  const line = (restarts: number) => ({
+    'k8s.pod.uid': uidOf(1),
+    'k8s.container.name': 'app',
+    'k8s.container.restart_count': String(restarts),
+  });
+  const timedOut = () => r.value('sluice_processor_k8s_attributes_waited_records', 'result=timed out');
+  for (const [restarts, count] of [
+    [1, 1],
+    [1, 1],
+    [2, 2],
+  ] as const) {
+    await r.consume(line(restarts));
+    await until('it went on', () => r.value('sluice_processor_k8s_attributes_waiting_bytes') === 0);
+    assert.equal(timedOut(), count);
+  }
+  await r.stop();
+});
+
+test('records wait for the owner of their pod, which comes by another watch', async () => {
+  const api = new FakeApi();
+  const rs = { kind: 'ReplicaSet', name: 'web-h', uid: 'rs', apiVersion: 'apps/v1' };
+  api.put('pods', pod(1, { metadata: { ownerReferences: [rs] } }));
+  const metadata = ['k8s.deployment.name', 'k8s.deployment.uid'];
+  const r = await running({ ...CONFIG, extract: { metadata }, wait_for_pod: { timeout: '1h' } }, api.api);
+  await r.consume({ 'k8s.pod.uid': uidOf(1) });
+  assert.equal(r.next.batches.length, 0);
+  const ownerReferences = [{ kind: 'Deployment', name: 'web', uid: 'd', apiVersion: 'apps/v1' }];
+  api.put('replicasets', object({ name: 'web-h', namespace: 'shop', uid: 'rs', ownerReferences }));
+  await until('the owner', () => r.next.batches.length === 1);
+  const known = { 'k8s.pod.uid': uidOf(1), 'k8s.deployment.name': 'web', 'k8s.deployment.uid': 'd' };
+  assert.deepEqual(Object.fromEntries(r.next.batches[0]!.groups[0]!.resource.attributes), known);
+
+  // Garbage collection takes the owners before their pods.
+  api.remove('replicasets', 'rs');
+  api.remove('pods', uidOf(1));
+  assert.deepEqual(await r.enriched({ 'k8s.pod.uid': uidOf(1) }), known);
+  r.clock.ms += 119_000;
+  assert.deepEqual(await r.enriched({ 'k8s.pod.uid': uidOf(1) }), known);
+  r.clock.ms += 119_000;
+  r.cluster.sweep();
+  assert.deepEqual(await r.enriched({ 'k8s.pod.uid': uidOf(1) }), known, 'as long as the pod');
+  r.clock.ms += 121_000;
+  r.cluster.sweep();
+  assert.equal(r.cluster.owner('replicaset', 'rs'), undefined);
+  await r.stop();
+});
+
 test('resources that name no pod, an excluded one or one of another namespace do not wait', async () => {
   const api = new FakeApi();
   api.put('pods', pod(1));

@@ -11,6 +11,7 @@ import { enrichedAttributes } from './enrich.ts';
 import type { PodFacts } from './facts.ts';
 import { type Identity, identify } from './identify.ts';
 import { INSTRUMENTS } from './instruments.ts';
+import { lacking } from './lacking.ts';
 import { type Conventions, compileRules } from './rules.ts';
 import { Waiting } from './waiting.ts';
 
@@ -25,6 +26,8 @@ interface Entry {
   readonly pod: PodFacts | undefined;
   readonly revision: number;
   readonly to: Resource;
+  /** What its records are to wait for; ''. */
+  readonly lacking: string;
   /** Of records without a pod; undefined with one. */
   readonly unmatched: Counter | undefined;
   readonly association: Counter | undefined;
@@ -115,6 +118,7 @@ class K8sAttributes implements Processor {
       maxBytes: config.wait_for_pod.max_bytes,
       stopping: ctx.host.shared(STOPPING, () => new AbortController()).signal,
       ctx,
+      isLacking: ({ groups, peer = '' }) => groups.some((g) => this.#entry(g.resource, peer).lacking !== ''),
       enrich: (batch) => this.#enrich(batch),
     });
   }
@@ -123,7 +127,15 @@ class K8sAttributes implements Processor {
     this.#isRunning = true;
     const { telemetry, signal } = this.#ctx;
     // A pod may become known under this identity only when it changes, so updates count too.
-    this.#undo.push(this.#cluster.onPod((pod) => this.#waiting.found(pod.uid)));
+    this.#undo.push(
+      this.#cluster.onChange({
+        isAwaiting: () => this.#waiting.isAwaiting,
+        changed: (pod) => {
+          this.#waiting.found(pod?.uid);
+          if (pod?.staticUid) this.#waiting.found(pod.staticUid);
+        },
+      }),
+    );
     this.#undo.push(
       telemetry.observe(INSTRUMENTS.pods, { otelcol_signal: signal }, () => this.#cluster.pods.deletedCount),
     );
@@ -146,7 +158,8 @@ class K8sAttributes implements Processor {
   }
 
   async consume(batch: Batch): Promise<void> {
-    const waits = (g: Group): string => this.#uidToWaitFor(g.resource, batch.peer ?? '');
+    const peer = batch.peer ?? '';
+    const waits = (g: Group): string => this.#uidToWaitFor(g.resource, peer);
     if (batch.groups.every((g) => waits(g) === '')) return this.#ctx.next.consume(this.#enrich(batch));
     // Nothing is held before the rest is accepted: a refused batch stays the caller's as a whole.
     await this.#waiting.room(batch.sizeBytes);
@@ -159,18 +172,23 @@ class K8sAttributes implements Processor {
     }
     if (rest.length > 0)
       await this.#ctx.next.consume(this.#enrich(makeBatch(batch.signal, rest, batch.metadata, batch.peer)));
+    for (const [uid, g] of late)
+      this.#waiting.hold(
+        uid,
+        this.#entry(g.resource, peer).lacking,
+        makeBatch(batch.signal, [g], batch.metadata, batch.peer),
+      );
     if (late.length > 0) this.#cluster.hurry();
-    for (const [uid, g] of late) this.#waiting.hold(uid, makeBatch(batch.signal, [g], batch.metadata, batch.peer));
     // Some may have become known while the rest was handed on.
-    for (const [uid, g] of late) if (this.#entry(g.resource, batch.peer ?? '').pod) this.#waiting.found(uid);
+    for (const [uid] of late) this.#waiting.found(uid);
   }
 
   /** The pod that the resource has to wait for; ''. */
   #uidToWaitFor(resource: Resource, peer: string): string {
-    const { identity, pod } = this.#entry(resource, peer);
+    const { identity, lacking: what } = this.#entry(resource, peer);
     if (!identity || identity.uid === '') return '';
     if (this.#waiting.holds(identity.uid)) return identity.uid;
-    return pod || this.#isOutside(resource) || !this.#waiting.wants(identity.uid) ? '' : identity.uid;
+    return what !== '' && this.#waiting.wants(what) ? identity.uid : '';
   }
 
   /** Of another namespace than the one that is looked at: its pod will never be known. */
@@ -178,6 +196,11 @@ class K8sAttributes implements Processor {
     const { namespace } = this.#config.filter;
     const own = resource.attributes.get('k8s.namespace.name');
     return namespace !== '' && typeof own === 'string' && own !== namespace;
+  }
+
+  #lacking(resource: Resource, identity: Identity | undefined, pod: PodFacts | undefined): string {
+    if (!identity || identity.uid === '' || this.#isOutside(resource)) return '';
+    return pod ? lacking(resource.attributes, pod, this.#rules, this.#cluster) : identity.uid;
   }
 
   #enrich(batch: Batch): Batch {
@@ -215,6 +238,7 @@ class K8sAttributes implements Processor {
       pod,
       revision: this.#cluster.revision,
       to: resourceOf(attributes, resource.schemaUrl),
+      lacking: this.#lacking(resource, identity, pod),
       unmatched:
         reason === undefined ? undefined : telemetry.counter(INSTRUMENTS.unmatched, { otelcol_signal: signal, reason }),
       association:

@@ -1,6 +1,6 @@
 /**
- * Records whose pod is not known yet: they wait for it, for a bounded time and with bounded memory, once for every pod,
- * and go on in their order. They are accepted and not settled: what a file's records become is known only later, so a
+ * Records whose pod or container is not known yet: they wait for it, for a bounded time and with bounded memory, once
+ * for every pod and run of a container, and go on in their order. They are accepted and not settled: what a file's records become is known only later, so a
  * crash costs nothing.
  */
 import { type Batch, lost, makeBatch, settleBatch } from '../../../core/batch.ts';
@@ -11,11 +11,13 @@ import { INSTRUMENTS } from './instruments.ts';
 
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5000;
-/** Pods that did not come; the oldest may wait once more. */
+/** What did not come; the oldest may be waited for once more. */
 const MAX_GIVEN_UP = 10_000;
 
 interface Held {
   batches: Batch[];
+  /** What it waits for. */
+  readonly reasons: Set<string>;
   sizeBytes: number;
   isReleased: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -27,6 +29,8 @@ export interface WaitingOptions {
   /** The service begins to stop: nobody waits for room any more. */
   readonly stopping: AbortSignal;
   readonly ctx: Pick<ProcessorContext, 'telemetry' | 'log' | 'next' | 'signal'>;
+  /** Something is still not known. */
+  readonly isLacking: (batch: Batch) => boolean;
   /** Gives the resources of a batch what is known of them now. */
   readonly enrich: (batch: Batch) => Batch;
 }
@@ -57,9 +61,13 @@ export class Waiting {
     return this.#sizeBytes;
   }
 
-  /** Whether records of this pod, which is not known, are to wait. */
-  wants(uid: string): boolean {
-    return this.#options.timeoutMs > 0 && !this.#stopping.signal.aborted && !this.#givenUp.has(uid);
+  /** Whether records are to wait for this. */
+  wants(reason: string): boolean {
+    return this.#options.timeoutMs > 0 && !this.#stopping.signal.aborted && !this.#givenUp.has(reason);
+  }
+
+  get isAwaiting(): boolean {
+    return this.#held.size > 0;
   }
 
   /** Records of this pod wait: later ones must not overtake them. */
@@ -85,23 +93,28 @@ export class Waiting {
     }
   }
 
-  hold(uid: string, batch: Batch): void {
+  /** @param reason what it waits for; '' when only others of the pod before it do. */
+  hold(uid: string, reason: string, batch: Batch): void {
     let held = this.#held.get(uid);
     if (!held) {
-      held = { batches: [], sizeBytes: 0, isReleased: false, timer: undefined };
+      held = { batches: [], reasons: new Set(), sizeBytes: 0, isReleased: false, timer: undefined };
       held.timer = setTimeout(() => this.#giveUp(uid), this.#options.timeoutMs);
       this.#held.set(uid, held);
     }
     held.batches.push(batch);
+    if (reason !== '') held.reasons.add(reason);
     held.sizeBytes += batch.sizeBytes;
     this.#sizeBytes += batch.sizeBytes;
     this.#instruments.bytes.set(this.#sizeBytes);
     if (this.#stopping.signal.aborted) this.#release(uid, false);
   }
 
-  /** The pod is known now. */
-  found(uid: string): void {
-    if (this.#held.has(uid)) this.#release(uid, true);
+  /** Something became known of this pod, or of all. */
+  found(uid?: string): void {
+    for (const one of uid === undefined ? [...this.#held.keys()] : [uid]) {
+      const held = this.#held.get(one);
+      if (held && !held.isReleased && !held.batches.some(this.#options.isLacking)) this.#release(one, true);
+    }
   }
 
   /** Sends what is there, and waits for it until `deadline`. */
@@ -114,12 +127,11 @@ export class Waiting {
   }
 
   #giveUp(uid: string): void {
-    this.#givenUp.add(uid);
-    if (this.#givenUp.size > MAX_GIVEN_UP)
-      for (const oldest of this.#givenUp) {
-        this.#givenUp.delete(oldest);
-        break;
-      }
+    for (const reason of this.#held.get(uid)?.reasons ?? []) this.#givenUp.add(reason);
+    for (const oldest of this.#givenUp) {
+      if (this.#givenUp.size <= MAX_GIVEN_UP) break;
+      this.#givenUp.delete(oldest);
+    }
     this.#release(uid, false);
   }
 
