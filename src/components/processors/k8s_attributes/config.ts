@@ -207,12 +207,16 @@ export const schema = z.preprocess(
         .describe('The kubelet as the source of pods; their owners and namespaces still come from the API server'),
       wait_for_pod: section(
         z.strictObject({
-          timeout: duration().prefault('5s').describe('Longest wait, once for every pod and run of a container; 0: no wait'),
+          timeout: duration()
+            .prefault('5s')
+            .describe('Longest wait, once for every pod and run of a container; 0: no wait'),
           max_bytes: byteSize().prefault('16MiB').describe('Most that waits; then senders wait too'),
         }),
       )
         .prefault({})
-        .describe('Not in otelcol: records with a k8s.pod.uid wait until the pod, and what is extracted of it, is known'),
+        .describe(
+          'Not in otelcol: records with a k8s.pod.uid wait until the pod, and what is extracted of it, is known',
+        ),
     })
     .superRefine((c, ctx) => {
       const { kubelet, filter } = c;
