@@ -53,6 +53,7 @@ export function normalSpec(input: Spec): NormalSpec {
     collectorVersion,
     compat: spec.compat ?? 'recommended',
     platform: spec.platform ?? 'generic',
+    ...(spec.kubernetesVersion === undefined ? {} : { kubernetesVersion: spec.kubernetesVersion }),
     image: {
       ...(engine === 'sluice'
         ? { repository: 'localhost/sluice', tag: manifest.version }

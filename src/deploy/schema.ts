@@ -310,6 +310,10 @@ export const specSchema = z.strictObject({
     .string()
     .regex(/^v?\d+\.\d+(\.\d+)?$/, { error: 'must be a version such as 0.158.0' })
     .optional(),
+  kubernetesVersion: z
+    .string()
+    .regex(/^v?\d+\.\d+/, { error: 'must be a version such as 1.34' })
+    .optional(),
   compat: z.enum(['recommended', 'helm']).optional(),
   platform: z.enum(['generic', 'talos', 'k3s', 'openshift', 'gke-autopilot']).optional(),
   image: z

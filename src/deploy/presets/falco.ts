@@ -78,7 +78,13 @@ function belowMinimum({ minimumPriority }: FalcoOptions): Json[] {
   const rank = PRIORITIES.findIndex(([p]) => p === minimumPriority);
   const below = rank < 0 ? [] : PRIORITIES.slice(rank + 1).map(([p]) => p.charAt(0).toUpperCase() + p.slice(1));
   if (below.length === 0) return [];
-  return [{ type: 'filter', id: 'falco-minimum', expr: `attributes.falco.priority in ${JSON.stringify(below)}` }];
+  return [
+    {
+      type: 'filter',
+      id: 'falco-minimum',
+      expr: `attributes.falco != nil and attributes.falco.priority in ${JSON.stringify(below)}`,
+    },
+  ];
 }
 
 /** The pod that an alert is about, when it is about one. */
@@ -95,7 +101,9 @@ function toPod(end: string): Json[] {
     {
       type: 'router',
       id: 'falco-pod-router',
-      routes: [{ expr: `${isText('k8s.pod.name')} and ${isText('k8s.ns.name')}`, output: 'falco-pod' }],
+      routes: [
+        { expr: `${FIELDS} != nil and ${isText('k8s.pod.name')} and ${isText('k8s.ns.name')}`, output: 'falco-pod' },
+      ],
       default: end,
     },
     { ...(copy('k8s.pod.name', 'k8s.pod.name') as object), id: 'falco-pod' } as Json,

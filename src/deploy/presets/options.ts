@@ -234,7 +234,7 @@ export interface KubernetesEventsOptions {
   details?: boolean;
   /** Of an event that repeats, send the newest count this often. Default `1m`; `0s`: every one. Needs `engine: sluice`. */
   foldInterval?: Duration;
-  /** Keep in /var/lib/otelcol how far events were read, for a volume that you mount there. Default false. */
+  /** Keep how far events were read, in a PersistentVolumeClaim: a new pod then goes on where the last one stopped. Default false. */
   storage?: boolean;
 }
 

@@ -12,7 +12,8 @@ export function talos(draft: Draft, options: TalosOptions): void {
     overTcp(draft, options);
     return;
   }
-  const storage: JsonMap = draft.spec.agent?.presets.logsCollection?.checkpoints === false ? {} : { storage: draft.storage() };
+  const storage: JsonMap =
+    draft.spec.agent?.presets.logsCollection?.checkpoints === false ? {} : { storage: draft.storage() };
   const common = {
     include_file_name: true,
     include_file_path: false,
