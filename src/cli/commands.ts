@@ -60,15 +60,8 @@ const CLUSTER_FLAGS: readonly Flag[] = [
     help: 'How to reach the cluster; without it KUBECONFIG or ~/.kube/config, in a pod its service account',
   },
   { name: 'context', type: 'text', value: 'NAME', help: 'Context of the kubeconfig; its current one without' },
-  {
-    name: 'namespace',
-    short: 'n',
-    type: 'text',
-    value: 'NAME',
-    default: 'opentelemetry',
-    help: 'Where the collectors run',
-  },
 ];
+const FORMAT_FLAG: Flag = { name: 'format', type: 'text', value: 'FORMAT', default: 'text', help: 'text or json' };
 
 export const GLOBAL_FLAGS: readonly Flag[] = [
   { name: 'help', short: 'h', type: 'bool', help: 'Show this help' },
@@ -131,14 +124,75 @@ export const COMMANDS: readonly Command[] = [
     flags: [
       ...CLUSTER_FLAGS,
       {
+        name: 'namespace',
+        short: 'n',
+        type: 'text',
+        value: 'NAME',
+        default: 'opentelemetry',
+        help: 'Where the collectors run',
+      },
+      {
         name: 'from-logs',
         type: 'text',
         value: 'FILE',
         help: 'Read a saved log of sluice or otelcol instead; - is standard input',
       },
-      { name: 'format', type: 'text', value: 'FORMAT', default: 'text', help: 'text or json' },
+      FORMAT_FLAG,
     ],
     load: () => import('./doctor.ts'),
+  },
+  {
+    name: 'why',
+    summary: 'Follow the lines of one pod: rule that takes them, parsing, metadata, destination, last delivery',
+    operands: 'POD',
+    flags: [
+      ...CLUSTER_FLAGS,
+      {
+        name: 'namespace',
+        short: 'n',
+        type: 'text',
+        value: 'NAME',
+        default: 'default',
+        help: 'Of the pod; or write NAMESPACE/POD',
+      },
+      { name: 'container', short: 'c', type: 'text', value: 'NAME', help: 'Only this container' },
+      {
+        name: 'collectors',
+        type: 'text',
+        value: 'NAME',
+        default: 'opentelemetry',
+        help: 'Namespace where the collectors run',
+      },
+      FORMAT_FLAG,
+    ],
+    load: () => import('./why.ts'),
+  },
+  {
+    name: 'render',
+    summary: 'Make Kubernetes objects of a spec (YAML or TypeScript)',
+    operands: 'SPEC',
+    flags: [
+      {
+        name: 'out',
+        short: 'o',
+        type: 'text',
+        value: 'DIR',
+        default: '-',
+        help: 'Directory for one file per object, a file ending in .yaml or .json, or - for stdout',
+      },
+      { name: 'format', type: 'text', value: 'FORMAT', help: 'yaml or json; by default as --out ends, else yaml' },
+    ],
+    load: () => import('./render.ts'),
+  },
+  {
+    name: 'diff',
+    summary: 'Show what a spec changes against a former render or the cluster; security first',
+    operands: 'SPEC [FORMER]',
+    flags: [
+      { name: 'context', type: 'text', value: 'NAME', help: 'Context of the kubeconfig; by default its current one' },
+      { name: 'json', type: 'bool', help: 'The changes as JSON' },
+    ],
+    load: () => import('./diff.ts'),
   },
   {
     name: 'up',

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { ConfigError, type Diagnostic } from '../core/errors.ts';
 import { suggest } from '../core/suggest.ts';
 import type { CollectorConfig, TierName } from './config.ts';
-import { credentialsOf } from './credentials.ts';
 import { lean, noted } from './kubernetes-object.ts';
 import type { Needs } from './needs.ts';
 import { profileOf } from './platforms.ts';
@@ -103,15 +102,14 @@ function memoryVariables(spec: NormalSpec, options: Tier['options']): EnvVar[] {
 
 function environmentOf(spec: NormalSpec, { name: tier, options, needs }: Tier): EnvVar[] {
   const own = new Map(options.env.map((e) => [e.name, e]));
-  const credentials = new Map(credentialsOf(spec).map((e) => [e.name, e]));
   const problems: Diagnostic[] = [];
   const found: EnvVar[] = [];
   for (const { name, isOptional, why } of needs.env) {
     if (own.has(name)) continue;
-    const given = DOWNWARD.get(name) ?? credentials.get(name);
+    const given = DOWNWARD.get(name);
     if (given) found.push(given);
     else if (!isOptional) {
-      const meant = suggest(name, [...DOWNWARD.keys(), ...own.keys(), ...credentials.keys()]);
+      const meant = suggest(name, [...DOWNWARD.keys(), ...own.keys()]);
       problems.push({
         path: [tier, 'env'],
         message: `${why} uses the environment variable ${name}, which the pod does not have`,
