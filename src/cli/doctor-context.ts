@@ -12,13 +12,14 @@ import type { Arguments } from './arguments.ts';
 
 const CONTEXT = { clock: SYSTEM_CLOCK, log: SILENT };
 
-export function doctorContext(args: Arguments) {
+/** `namespace`: of the collectors. */
+export function doctorContext(args: Arguments, namespace = args.texts['namespace']!) {
   const kubeconfig = args.texts['kubeconfig']!;
   const found = findAccess({ kubeconfig, context: args.texts['context']!, env: process.env, ...CONTEXT });
   return gather({
     ...CONTEXT,
     ...found,
-    namespace: args.texts['namespace']!,
+    namespace,
     sources: args.lists['config'] ?? [],
     load,
     signal: AbortSignal.timeout(120_000),

@@ -22,11 +22,11 @@ export const configuration: Check = {
                 'give it with --config FILE',
               ),
         );
-      else if (config?.warnings.length)
+      else if (config?.warnings.some((w) => !w.includes('alias is deprecated')))
         out.push(
           warning(
             `the configuration of ${name} works, with notices`,
-            `${origin}: ${config.warnings.join('; ')}`,
+            `${origin}: ${config!.warnings.join('; ')}`,
             'sluice print-config --config FILE shows what it becomes',
           ),
         );
@@ -34,7 +34,7 @@ export const configuration: Check = {
         out.push(
           ok(
             `the configuration of ${name} is understood`,
-            `${origin}: ${config.pipelines.map((p) => p.id).join(', ')}`,
+            `${origin}: ${[`pipelines ${config.pipelines.map((p) => p.id).join(', ')}`, ...config.warnings].join('; ')}`,
           ),
         );
     }

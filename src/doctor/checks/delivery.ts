@@ -20,7 +20,7 @@ export const delivery: Check = {
 
 const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;
 
-function ofCollector({ source, samples }: SelfMetrics): Finding[] {
+export function ofCollector({ source, samples }: SelfMetrics): Finding[] {
   const out: Finding[] = [];
   const sent = sums(samples, /^otelcol_exporter_sent_/, 'exporter');
   const failed = sums(samples, /^otelcol_exporter_send_failed_/, 'exporter');

@@ -34,9 +34,7 @@ async function ofWorkload(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   const pods = await podsOf(ctx, w);
   const runs = !isProblem(pods) && pods.value.some(isRunning);
   const enforced = /violates PodSecurity "(\w+):/.exec(refusal ?? '')?.[1];
-  // Events stay for an hour after the label was set.
-  const isOver = refusal !== undefined && level === 'privileged' && runs;
-  if (refusal !== undefined && !isOver)
+  if (refusal !== undefined)
     return [
       failure(
         `Pod Security refuses the pods of ${w.name}: the namespace ${w.namespace} enforces ${enforced}`,

@@ -15,16 +15,23 @@ export async function eventsIn(ctx: DoctorContext, namespace: string): Promise<r
 const timeOf = (e: KubernetesObject): string =>
   textOf(e['lastTimestamp']) || textOf(e['eventTime']) || (e.metadata.creationTimestamp ?? '');
 
-/** Messages of FailedCreate events of a workload or of its ReplicaSets, the newest first, each once. */
+/**
+ * Messages of FailedCreate events of a workload or of its ReplicaSets, the newest first, each once. What was refused
+ * before the newest of its pods was made is over: events stay for an hour.
+ */
 export async function failedCreates(ctx: DoctorContext, w: Workload): Promise<string[]> {
   const events = await eventsIn(ctx, w.namespace);
-  const own = events.filter((e) => {
+  let own = events.filter((e) => {
     const about = fieldsOf(e['involvedObject']);
     const name = textOf(about['name']);
     const isOwn =
       about['kind'] === w.kind ? name === w.name : about['kind'] === 'ReplicaSet' && name.startsWith(`${w.name}-`);
     return e['reason'] === 'FailedCreate' && isOwn;
   });
+  const pods = await podsOf(ctx, w);
+  const made = isProblem(pods) ? [] : pods.value.map((p) => p.metadata.creationTimestamp ?? '');
+  const newest = made.sort().at(-1) ?? '';
+  own = own.filter((e) => newest === '' || Date.parse(timeOf(e)) > Date.parse(newest));
   own.sort((a, b) => (timeOf(a) < timeOf(b) ? 1 : -1));
   // The name of the pod that was to be made differs each time.
   const seen = new Map(own.map((e) => [textOf(e['message']).replace(/pods "[^"]*"/, 'pods'), textOf(e['message'])]));

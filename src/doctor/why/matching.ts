@@ -1,0 +1,99 @@
+/** Which include and exclude rules of file_log decide about a file. */
+import { compileGlob, matchesGlob } from '../../core/glob.ts';
+import { textsOf } from '../../deploy/used-components.ts';
+import type { ConfiguredComponent, Tier } from '../context.ts';
+import { type Finding, failure, ok, unknown, warning } from '../finding.ts';
+import { fieldsOf } from '../objects.ts';
+import { isActive, type LogFile, type Subject } from './subject.ts';
+
+export interface Match {
+  readonly tier: Tier;
+  readonly receiver: ConfiguredComponent;
+  readonly file: LogFile;
+}
+
+export interface Verdict {
+  readonly include: string | undefined;
+  readonly exclude: string | undefined;
+}
+
+export function verdictOf(config: unknown, path: string): Verdict {
+  const first = (key: string) => textsOf(fieldsOf(config)[key]).find((g) => matchesGlob(compileGlob(g), path));
+  return { include: first('include'), exclude: first('exclude') };
+}
+
+export const fileLogs = (tiers: readonly Tier[]): { tier: Tier; receiver: ConfiguredComponent }[] =>
+  tiers.flatMap((tier) =>
+    [...(tier.config?.receivers.values() ?? [])]
+      .filter((c) => c.entry.id === 'file_log' && tier.config!.pipelines.some((p) => p.receivers.includes(c.id)))
+      .map((receiver) => ({ tier, receiver })),
+  );
+
+export function matchFiles(tiers: readonly Tier[], s: Subject): { matches: Match[]; findings: Finding[] } {
+  const receivers = fileLogs(tiers);
+  if (receivers.length === 0)
+    return {
+      matches: [],
+      findings: [
+        failure(
+          'no pipeline reads files',
+          `${tiers.map((t) => t.origin).join(', ') || 'no configuration'}: no file_log in a pipeline`,
+          'add the preset logsCollection, or a file_log receiver',
+        ),
+      ],
+    };
+  const matches: Match[] = [];
+  const findings: Finding[] = [];
+  if (s.files.length === 0) {
+    const there = s.pod ? 'it has no container status yet' : s.podProblem;
+    return {
+      matches,
+      findings: [
+        unknown(
+          `no log file of ${s.namespace}/${s.name} is known`,
+          `${there}; no directory ${s.namespace}_${s.name}_* here`,
+          `kubectl get pod -n ${s.namespace} ${s.name}; has it written to stdout?`,
+        ),
+      ],
+    };
+  }
+  for (const file of s.files) {
+    const taken: string[] = [];
+    const refused: string[] = [];
+    for (const { tier, receiver } of receivers) {
+      const { include, exclude } = verdictOf(receiver.value, file.path);
+      const name = `${receiver.id} of ${tier.name}`;
+      if (include === undefined) refused.push(`${name}: no include matches`);
+      else if (exclude !== undefined)
+        refused.push(`${name}: include ${include} matches, and so does exclude ${exclude}`);
+      else {
+        taken.push(`${name}: include ${include}`);
+        matches.push({ tier, receiver, file });
+      }
+    }
+    const what = `${file.path}`;
+    const how = [...taken, ...refused].join('; ');
+    if (taken.length === 1) findings.push(ok(`${what} is read`, how));
+    else if (taken.length > 1)
+      findings.push(
+        warning(
+          `${what} is read ${taken.length} times: its lines arrive as often`,
+          how,
+          'exclude it from all but one of these receivers',
+        ),
+      );
+    else if (!isActive(file))
+      findings.push(ok(`${what} was rotated; it is not matched by name, and read to its end by the one it had`, how));
+    else
+      findings.push(
+        failure(
+          `${what} is not read`,
+          how,
+          refused.some((r) => r.includes('exclude'))
+            ? 'take the exclude rule away, or make it narrower'
+            : 'add a glob for it to include, /var/log/pods/*/*/*.log has all pods',
+        ),
+      );
+  }
+  return { matches, findings };
+}

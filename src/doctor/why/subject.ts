@@ -1,0 +1,128 @@
+/** The pod that `sluice why` is about, its containers, and the files its lines are in: as the node shows them, or as the kubelet names them. */
+import { readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { KubernetesObject } from '../../kubernetes/object.ts';
+import { isProblem, RESOURCES } from '../cluster.ts';
+import type { DoctorContext } from '../context.ts';
+import { fieldsOf, listOf, numberOf, textOf } from '../objects.ts';
+
+export const POD_LOGS = '/var/log/pods';
+/** A kubelet's name of the uid of a pod that it reads from a file. */
+const STATIC_UID = 'kubernetes.io/config.hash';
+
+export interface LogFile {
+  readonly path: string;
+  readonly container: string;
+  /** Undefined when it cannot be looked at from here. */
+  readonly sizeBytes: number | undefined;
+  readonly modifiedMs: number | undefined;
+  readonly inode: number | undefined;
+}
+
+export interface Subject {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly node: string;
+  /** '' : not known. */
+  readonly container: string;
+  /** Undefined: the API server does not show it. */
+  readonly pod: KubernetesObject | undefined;
+  readonly podProblem: string;
+  readonly files: readonly LogFile[];
+  /** The files were found on this machine. */
+  readonly isHere: boolean;
+}
+
+export interface SubjectOptions {
+  readonly pod: string;
+  readonly namespace: string;
+  readonly container: string;
+  /** For tests. */
+  readonly root?: string;
+}
+
+export async function subjectOf(ctx: DoctorContext, o: SubjectOptions): Promise<Subject> {
+  const slash = o.pod.indexOf('/');
+  const namespace = slash < 0 ? o.namespace : o.pod.slice(0, slash);
+  const name = o.pod.slice(slash + 1);
+  const read = await ctx.cluster?.get(RESOURCES.pods, namespace, name);
+  const pod = read && !isProblem(read) ? read.value : undefined;
+  const podProblem = !read ? ctx.clusterProblem : isProblem(read) ? read.problem : '';
+  const root = o.root ?? POD_LOGS;
+  const found = filesHere(root, namespace, name, o.container);
+  const uid = textOf(pod?.metadata.annotations?.[STATIC_UID]) || pod?.metadata.uid || found.uid;
+  const files = found.files.length > 0 ? found.files : pod ? filesOf(pod, uid, o.container) : [];
+  return {
+    name,
+    namespace,
+    uid,
+    node: textOf(fieldsOf(pod?.['spec'])['nodeName']),
+    container: o.container,
+    pod,
+    podProblem,
+    files,
+    isHere: found.files.length > 0,
+  };
+}
+
+/** The newest directory of that name is the pod that runs. */
+function filesHere(
+  root: string,
+  namespace: string,
+  name: string,
+  container: string,
+): { uid: string; files: LogFile[] } {
+  const prefix = `${namespace}_${name}_`;
+  const directories = list(root).filter((d) => d.startsWith(prefix) && !d.slice(prefix.length).includes('_'));
+  const files: LogFile[] = [];
+  let newest = { uid: '', at: -1 };
+  for (const directory of directories) {
+    const made = statSync(join(root, directory), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (made > newest.at) newest = { uid: directory.slice(prefix.length), at: made };
+    for (const c of list(join(root, directory))) {
+      if (container !== '' && c !== container) continue;
+      for (const file of list(join(root, directory, c))) {
+        const path = join(root, directory, c, file);
+        const s = statSync(path, { throwIfNoEntry: false });
+        if (s && !s.isFile()) continue;
+        files.push({ path, container: c, sizeBytes: s?.size, modifiedMs: s?.mtimeMs, inode: s?.ino });
+      }
+    }
+  }
+  return { uid: newest.uid, files };
+}
+
+const list = (directory: string): string[] => {
+  try {
+    return readdirSync(directory).sort();
+  } catch {
+    return [];
+  }
+};
+
+/** As the kubelet names them: one file per container, by how often it was restarted. */
+function filesOf(pod: KubernetesObject, uid: string, container: string): LogFile[] {
+  const status = fieldsOf(pod['status']);
+  const all = [...listOf(status['initContainerStatuses']), ...listOf(status['containerStatuses'])];
+  return all
+    .filter((c) => container === '' || c['name'] === container)
+    .map((c) => ({
+      path: `${POD_LOGS}/${pod.metadata.namespace}_${pod.metadata.name}_${uid}/${textOf(c['name'])}/${numberOf(c['restartCount'])}.log`,
+      container: textOf(c['name']),
+      sizeBytes: undefined,
+      modifiedMs: undefined,
+      inode: undefined,
+    }));
+}
+
+/** `0.log`: the file that is written to; others were rotated. */
+export const isActive = (file: LogFile): boolean => /^\d+\.log$/.test(basename(file.path));
+
+/** The line to type for what only the pod on that node can see. */
+export function execLine(ctx: DoctorContext, s: Subject, agent: string | undefined): string {
+  const pod =
+    agent ??
+    `$(kubectl get pods -n ${ctx.namespace} -l app.kubernetes.io/name=otel-agent --field-selector spec.nodeName=${s.node || '<node>'} -o name)`;
+  return `kubectl exec -n ${ctx.namespace} ${pod} -- sluice why ${s.name} -n ${s.namespace}${s.container === '' ? '' : ` --container ${s.container}`}`;
+}

@@ -1,0 +1,290 @@
+/** `sluice why POD`: the way of a pod's records, from the rule that takes its files to the last delivery. */
+import type { FileLogConfig } from '../../components/receivers/file_log/config.ts';
+import { messageOf } from '../../core/errors.ts';
+import { ofCollector } from '../checks/delivery.ts';
+import { selfMetrics } from '../checks/self-metrics.ts';
+import { podsOf } from '../checks/workload-reads.ts';
+import { isProblem } from '../cluster.ts';
+import type { CheckResult, ConfiguredComponent, ConfiguredPipeline, DoctorConfig, DoctorContext } from '../context.ts';
+import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
+import { fieldsOf, nodeOf, textOf } from '../objects.ts';
+import { enrichmentOf, resourceFromPath } from './enrichment.ts';
+import { type Match, matchFiles } from './matching.ts';
+import { readOffsets } from './offsets.ts';
+import { type DryRun, dryRun, lastLines } from './parsing.ts';
+import { passThrough } from './passage.ts';
+import { execLine, isActive, type Subject, type SubjectOptions, subjectOf } from './subject.ts';
+
+const EXAMPLE_CHARS = 200;
+/** So far behind, a reader keeps up. */
+const NEAR_BYTES = 64 * 1024;
+
+export interface WhyReport {
+  readonly head: string;
+  readonly results: readonly CheckResult[];
+}
+
+export async function why(ctx: DoctorContext, options: SubjectOptions): Promise<WhyReport> {
+  const s = await subjectOf(ctx, options);
+  const { matches, findings } = matchFiles(ctx.tiers, s);
+  const exec = execLine(ctx, s, await agentOn(ctx, s.node));
+  const ways = matches.filter((m) => isActive(m.file));
+  const parsing: Finding[] = [];
+  const enrichment: Finding[] = [];
+  const destination: Finding[] = [];
+  for (const m of ways) await follow(ctx, s, m, exec, { parsing, enrichment, destination });
+  const results: CheckResult[] = [
+    { id: 'pod', title: 'Pod', findings: [podFinding(s)] },
+    { id: 'files', title: 'Files: which rule decides', findings },
+    { id: 'parsing', title: 'Parsing: the last lines, run dry', findings: parsing },
+    { id: 'enrichment', title: 'Metadata', findings: unique(enrichment) },
+    { id: 'destination', title: 'Destination', findings: unique(destination) },
+    { id: 'delivery', title: 'Last delivery', findings: ways.length === 0 ? [] : await deliveryOf(ctx, s, ways, exec) },
+  ];
+  const where = s.isHere ? 'its files are here' : ctx.isInside ? 'its files are not in this pod' : 'from outside';
+  return {
+    head: `sluice why ${s.namespace}/${s.name}${s.container === '' ? '' : ` (${s.container})`}: ${where}`,
+    results: results.filter((r) => r.findings.length > 0),
+  };
+}
+
+const unique = (findings: readonly Finding[]): Finding[] => [
+  ...new Map(findings.map((f) => [JSON.stringify(f), f])).values(),
+];
+
+function podFinding(s: Subject): Finding {
+  if (!s.pod)
+    return unknown(
+      `the pod ${s.namespace}/${s.name} cannot be looked up`,
+      s.podProblem,
+      'is the namespace right (-n)? An account that may get pods sees more: --kubeconfig',
+    );
+  const phase = textOf(fieldsOf(s.pod['status'])['phase']);
+  return ok(`${s.namespace}/${s.name} is ${phase} on node ${s.node || 'none yet'}`, `uid ${s.uid}`);
+}
+
+/** The agent's pod on that node, for the line to type. */
+async function agentOn(ctx: DoctorContext, node: string): Promise<string | undefined> {
+  const w = ctx.workloads.find((x) => x.kind === 'DaemonSet');
+  if (!ctx.cluster || !w || node === '') return undefined;
+  const pods = await podsOf(ctx, w);
+  return isProblem(pods) ? undefined : pods.value.find((p) => nodeOf(p) === node)?.metadata.name;
+}
+
+interface Sections {
+  readonly parsing: Finding[];
+  readonly enrichment: Finding[];
+  readonly destination: Finding[];
+}
+
+async function follow(ctx: DoctorContext, s: Subject, m: Match, exec: string, out: Sections): Promise<void> {
+  const { receiver, file, tier } = m;
+  const config = tier.config!;
+  const operators = ((receiver.value as FileLogConfig).operators ?? []).map((o) => textOf(fieldsOf(o)['type']));
+  let dry: DryRun | undefined;
+  if (file.sizeBytes === undefined)
+    out.parsing.push(
+      unknown(
+        `the lines of ${file.container} can only be read on its node`,
+        `operators of ${receiver.id}: ${operators.join(' → ') || 'none'}`,
+        exec,
+      ),
+    );
+  else
+    try {
+      dry = await dryRun(receiver.value as FileLogConfig, receiver.id, file.path, lastLines(file.path), ctx.clock);
+      out.parsing.push(parsed(file.container, receiver, operators, dry));
+    } catch (e) {
+      const isDenied = (e as NodeJS.ErrnoException).code === 'EACCES';
+      out.parsing.push(
+        isDenied
+          ? failure(`${file.path} may not be read`, messageOf(e), 'securityContext: {runAsUser: 0} of the agent')
+          : unknown(`the lines of ${file.container} cannot be run through the operators`, messageOf(e)),
+      );
+    }
+  const first = dry?.batches[0]?.groups[0]?.resource;
+  const before = first ?? resourceFromPath(s, file.container);
+  // Every pipeline gets all records; batches are settled by the first that reads them, so each has its own run.
+  const pipelines = config.pipelines.filter((p) => p.signal === 'logs' && p.receivers.includes(receiver.id));
+  for (const p of pipelines) {
+    const again =
+      dry && (await dryRun(receiver.value as FileLogConfig, receiver.id, file.path, lastLines(file.path), ctx.clock));
+    await along(ctx, s, config, p, file.container, before, again, out, new Set());
+  }
+}
+
+async function along(
+  ctx: DoctorContext,
+  s: Subject,
+  config: DoctorConfig,
+  p: ConfiguredPipeline,
+  container: string,
+  before: ReturnType<typeof resourceFromPath>,
+  dry: DryRun | undefined,
+  out: Sections,
+  seen: Set<string>,
+): Promise<void> {
+  if (seen.has(p.id)) return;
+  seen.add(p.id);
+  const processors = p.processors.flatMap((id) => config.processors.get(id) ?? []);
+  const k8s = processors.find((c) => c.entry.id === 'k8s_attributes');
+  let resource = before;
+  if (k8s) {
+    const found = await enrichmentOf(ctx, k8s, config.gates, s, before);
+    out.enrichment.push(...found.findings);
+    resource = found.resource;
+  } else
+    out.enrichment.push(
+      warning(
+        `nothing adds metadata of the pod in ${p.id}`,
+        `processors: ${p.processors.join(', ') || 'none'}`,
+        'add k8s_attributes to its processors',
+      ),
+    );
+  const targets = p.exporters.map((id) => describeExporter(config, id));
+  const filters = processors.filter((c) => c.entry.id === 'filter').map((c) => c.id);
+  if (!dry || dry.batches.length === 0) {
+    const how = `processors: ${p.processors.join(' → ') || 'none'}`;
+    out.destination.push(
+      filters.length > 0
+        ? unknown(`${p.id} → ${targets.join(', ')}, unless ${filters.join(', ')} drops them`, how)
+        : ok(`${p.id} → ${targets.join(', ')}`, how),
+    );
+  } else {
+    const { steps, out: n, example } = await passThrough(ctx, p, processors, dry.batches, resource);
+    const total = dry.ledger.snapshot().read.records;
+    const text = example?.record ? `; the last: ${excerpt(example.record)}` : '';
+    const how = `${steps.join(' → ') || 'no processors'}${text}`;
+    const to = `${p.id} → ${targets.join(', ')}`;
+    if (n === total)
+      out.destination.push(ok(`${to}: ${n === 1 ? 'the record goes' : `all ${n} records go`} there`, how));
+    else if (n === 0)
+      out.destination.push(
+        failure(
+          `${to}: none of ${total} records gets there`,
+          how,
+          `loosen ${steps.find((x) => x.includes('drops'))?.split(' ')[0] ?? 'the filter'}`,
+        ),
+      );
+    else
+      out.destination.push(
+        warning(
+          `${to}: ${n} of ${total} records get there`,
+          how,
+          `is ${steps.find((x) => x.includes('drops'))?.split(' ')[0] ?? 'a filter'} meant to drop the others?`,
+        ),
+      );
+  }
+  // Behind a connector it goes on; what the records are like there is not followed.
+  for (const id of p.exporters)
+    if (config.connectors.has(id))
+      for (const following of config.pipelines.filter((x) => x.receivers.includes(id)))
+        await along(ctx, s, config, following, container, resource, undefined, { ...out, enrichment: [] }, seen);
+}
+
+function describeExporter(config: DoctorConfig, id: string): string {
+  const value = fieldsOf(config.exporters.get(id)?.value);
+  const endpoint = textOf(value['logs_endpoint']) || textOf(value['endpoint']) || textOf(value['path']);
+  if (endpoint === '') return id;
+  if (!URL.canParse(endpoint)) return `${id} (${endpoint})`;
+  const { protocol, host, pathname } = new URL(endpoint);
+  return `${id} (${protocol}//${host}${pathname})`;
+}
+
+function excerpt(r: {
+  readonly severityText: string;
+  readonly body: unknown;
+  readonly attributes: ReadonlyMap<string, unknown>;
+}): string {
+  const body =
+    typeof r.body === 'string'
+      ? r.body
+      : JSON.stringify(r.body, (_, v) =>
+          v instanceof Map ? Object.fromEntries(v) : typeof v === 'bigint' ? Number(v) : v,
+        );
+  const cut = body.length > EXAMPLE_CHARS ? `${body.slice(0, EXAMPLE_CHARS)}…` : body;
+  return `${JSON.stringify(cut)}${r.severityText ? `, severity ${r.severityText}` : ''}, attributes ${some([...r.attributes.keys()], 10) || 'none'}`;
+}
+
+function parsed(container: string, receiver: ConfiguredComponent, operators: readonly string[], dry: DryRun): Finding {
+  const { read, filteredBy } = dry.ledger.snapshot();
+  const dropped = [...filteredBy].map(([reason, a]) => `${a.records} ${reason}`);
+  const how = `${receiver.id}: ${operators.join(' → ') || 'no operators'}${dropped.length > 0 ? `; dropped: ${dropped.join(', ')}` : ''}`;
+  if (dry.lines === 0) return unknown(`${container} has written no whole line yet`, how);
+  const made = dry.batches.reduce((n, b) => n + b.count, 0);
+  const what = `${count(dry.lines, 'line')} of ${container} ${dry.lines === 1 ? 'becomes' : 'become'} ${count(made, 'record')}`;
+  if (dry.complaints.size > 0) {
+    const texts = [...dry.complaints].map(([text, n]) => `${text}${n > 1 ? ` (${n} ×)` : ''}`);
+    return warning(
+      `${what}, and operators complain`,
+      `${how}; ${some(texts, 3)}`,
+      'on_error: send_quiet keeps such lines as they are; auto_parser takes only what is really JSON',
+    );
+  }
+  return read.records === 0 && made === 0
+    ? failure(`${what}: none gets through`, how, 'look at filter operators and on_error: drop')
+    : ok(what, how);
+}
+
+async function deliveryOf(ctx: DoctorContext, s: Subject, ways: readonly Match[], exec: string): Promise<Finding[]> {
+  const out: Finding[] = [];
+  if (!s.isHere)
+    out.push(
+      unknown('how far its files are delivered only the agent on its node knows', `node ${s.node || 'unknown'}`, exec),
+    );
+  else for (const m of ways) out.push(offsetFinding(ctx, m));
+  const metrics = await selfMetrics(ctx);
+  const exporters = new Set(
+    ways.flatMap((m) =>
+      m.tier.config!.pipelines.filter((p) => p.receivers.includes(m.receiver.id)).flatMap((p) => p.exporters),
+    ),
+  );
+  for (const read of metrics.read) {
+    const own = read.samples.filter((x) => x.labels['exporter'] === undefined || exporters.has(x.labels['exporter']));
+    out.push(
+      ...ofCollector({ source: read.source, samples: own.filter((x) => x.name.startsWith('otelcol_exporter_')) }),
+    );
+  }
+  if (metrics.read.length === 0 && s.isHere)
+    out.push(unknown('what the exporters sent cannot be seen', metrics.problems.join('; ')));
+  return out;
+}
+
+function offsetFinding(ctx: DoctorContext, m: Match): Finding {
+  const { file, receiver, tier } = m;
+  const offsets = readOffsets(tier.config!, receiver);
+  if ('problem' in offsets)
+    return unknown(
+      `how far ${file.container} is delivered is not stored here`,
+      offsets.problem,
+      'storage: file_storage for the receiver keeps it, and goes on there after restarts',
+    );
+  const known =
+    offsets.known.find((k) => (k.identity ? k.identity.inode === file.inode : k.path === file.path)) ??
+    offsets.known.find((k) => k.path === file.path);
+  const size = file.sizeBytes ?? 0;
+  const age =
+    file.modifiedMs === undefined
+      ? ''
+      : `; last written ${Math.max(0, Math.round((ctx.clock.nowMs() - file.modifiedMs) / 1000))} s ago`;
+  if (!known)
+    return size === 0
+      ? ok(`${file.container} has written nothing`, `${file.path}: 0 bytes`)
+      : warning(
+          `nothing of ${file.container} is known as delivered yet`,
+          `${offsets.path} does not know ${file.path} (${size} bytes)${age}`,
+          'has the agent just begun? Is start_at: end set? Does its log complain?',
+        );
+  const behind = Math.max(0, size - known.offset);
+  const how = `${offsets.path}: offset ${known.offset} of ${size} bytes of ${file.path}${age}`;
+  if (behind <= NEAR_BYTES)
+    return ok(
+      `${file.container} is delivered up to ${behind === 0 ? 'its last byte' : `${behind} bytes before its end`}`,
+      how,
+    );
+  return warning(
+    `${file.container} is ${behind} bytes behind`,
+    how,
+    'the destination is slow or down: `sluice doctor`',
+  );
+}
