@@ -12,6 +12,7 @@ import { ALERTS, dashboardFiles, dashboards, expressionOf } from '../src/deploy/
 import { tempDir, until } from './helpers/agent.ts';
 import { filled, labelsIn, metricsIn, queriesOf, variablesOf } from './helpers/dashboard-queries.ts';
 import { startObservedTiers } from './helpers/observed-tiers.ts';
+import { startVictoriaLogs } from './helpers/victoria-logs.ts';
 import { startVictoriaMetrics, victoriaMetricsProgram, vmalertProgram } from './helpers/victoria-metrics.ts';
 
 const program = await victoriaMetricsProgram();
@@ -28,7 +29,11 @@ test('every query of metrics has an answer, and every alert is silent until it h
   skip: needsAll,
 }, async (t) => {
   const vm = await startVictoriaMetrics(t, program);
-  const tiers = await startObservedTiers(t, { metricsUrl: vm.writeUrl });
+  const logs = await startVictoriaLogs(t);
+  const tiers = await startObservedTiers(t, {
+    metricsUrl: vm.writeUrl,
+    logs: { url: `${logs.url}/insert/opentelemetry` },
+  });
   const write = async (): Promise<void> => {
     for (const { text, labels } of await tiers.selfMetrics()) {
       const extra = Object.entries(labels).map(([k, v]) => `extra_label=${encodeURIComponent(`${k}=${v}`)}`);
@@ -48,7 +53,9 @@ test('every query of metrics has an answer, and every alert is silent until it h
       what,
       25_000,
     ).catch((e: Error) => {
-      throw new Error(`${e.message}:\n${[...open].map(([name, expr]) => `${name}: ${filled(expr)}`).join('\n')}`);
+      throw new Error(
+        `${e.message}:\n${[...open].map(([name, expr]) => `${name.slice(0, 100)}: ${filled(expr).slice(0, 500)}`).join('\n')}`,
+      );
     });
   };
 

@@ -158,6 +158,11 @@ function fill(p: Population): void {
     metadata: meta('quota'),
     status: { hard: { 'requests.cpu': '4', pods: '10' }, used: { 'requests.cpu': '1', pods: '2' } },
   });
+  p.put('persistentvolumeclaims', { metadata: meta('data-store-0', namespaceOf(2)), spec: { volumeName: 'pv-1' } });
+  p.put('persistentvolumes', {
+    metadata: { ...meta('pv-1', ''), namespace: undefined as never },
+    spec: { local: { path: '/disk' }, capacity: { storage: '10Gi' } },
+  });
   for (let i = 0; i < PODS; i++) p.put('pods', podDraft(i, ownerOf(i, replicas)));
 }
 

@@ -2,6 +2,9 @@
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { collection } from '../../src/deploy/collection.ts';
+import type { CollectorConfig, Components, JsonMap } from '../../src/deploy/config.ts';
+import type { Spec } from '../../src/deploy/spec.ts';
 import { type Agent, defer, freePort, READY, startAgent, tempDir } from './agent.ts';
 import { startFakeServer } from './kubelet.ts';
 import { attributes, type Json, metricsRequest } from './metric-points.ts';
@@ -17,97 +20,52 @@ export interface ObservedTiers {
 
 export interface ObservedTiersOptions {
   readonly metricsUrl: string;
-  /** Default: nobody takes logs, and there are none. */
-  readonly logs?: { readonly endpoint: string; readonly compression: string };
+  readonly logs: { readonly url: string; readonly compression?: 'gzip' | 'zstd' };
 }
 
 const NODE = 'node-1';
 const CLUSTER = 'test';
 
-const telemetry = (port: number): Json => ({
-  metrics: { readers: [{ pull: { exporter: { prometheus: { host: '127.0.0.1', port } } } }] },
-});
-const remoteWrite = (endpoint: string): Json => ({
-  prometheus_remote_write: {
-    endpoint,
-    resource_to_telemetry_conversion: { enabled: true },
-    external_labels: { k8s_cluster_name: CLUSTER },
-  },
-});
-const POD_ATTRIBUTES: Json = {
-  auth_type: 'kubeConfig',
-  extract: {
-    metadata: ['namespace', 'pod', 'deployment', 'daemonset', 'statefulset', 'node', 'job'].map((k) => `k8s.${k}.name`),
-  },
-  pod_association: [{ sources: [{ from: 'resource_attribute', name: 'k8s.pod.uid' }] }],
-};
-const SOON: Json = { collection_interval: '400ms', initial_delay: '0s' };
+const HERE = '127.0.0.1';
 
-function agentConfig(dir: string, kubeletUrl: string, port: number, o: ObservedTiersOptions): Json {
-  const processors = {
-    memory_limiter: { check_interval: '5s', limit_percentage: 80, spike_limit_percentage: 25 },
-    k8s_attributes: POD_ATTRIBUTES,
-    'resource/node': { attributes: [{ key: 'k8s.node.name', value: NODE, action: 'insert' }] },
-    batch: { timeout: '100ms' },
+/** What the presets make, where a test can run it: other addresses, other folders, and shorter waits. */
+function atHome(config: CollectorConfig, dir: string, kubeletUrl: string, port: number): CollectorConfig {
+  const text = JSON.stringify(config)
+    .replaceAll('/var/log/pods/', `${dir}/pods/`)
+    .replaceAll('/var/lib/otelcol', `${dir}/state`)
+    .replaceAll('"serviceAccount"', '"kubeConfig"');
+  const made = JSON.parse(text) as CollectorConfig;
+  const { receivers = {}, processors = {}, extensions = {}, service } = made;
+  const edit = (all: Components, id: string, fields: JsonMap): void => {
+    if (id in all) all[id] = { ...(all[id] as JsonMap), ...fields };
   };
-  return {
-    receivers: {
-      kubelet_stats: {
-        ...SOON,
-        endpoint: kubeletUrl,
-        auth_type: 'none',
-        metric_groups: ['container', 'pod', 'node', 'volume'],
-        extra_metadata_labels: ['k8s.volume.type'],
-      },
-      host_metrics: {
-        ...SOON,
-        scrapers: Object.fromEntries(['cpu', 'load', 'memory', 'disk', 'filesystem', 'network'].map((s) => [s, null])),
-      },
-      file_log: {
-        include: [join(dir, 'pods/*/*/*.log')],
-        start_at: 'beginning',
-        include_file_path: true,
-        operators: [{ type: 'container' }],
-      },
-    },
-    processors,
-    exporters: { ...remoteWrite(o.metricsUrl), nop: null },
-    service: {
-      telemetry: telemetry(port),
-      pipelines: {
-        metrics: {
-          receivers: ['kubelet_stats', 'host_metrics'],
-          processors: Object.keys(processors),
-          exporters: ['prometheus_remote_write'],
-        },
-        logs: {
-          receivers: ['file_log'],
-          processors: ['memory_limiter', 'k8s_attributes', 'batch'],
-          exporters: ['nop'],
-        },
-      },
-    },
-  };
+  edit(receivers, 'kubelet_stats', { ...SOON, endpoint: kubeletUrl, auth_type: 'none' });
+  edit(receivers, 'host_metrics', { ...SOON, root_path: '' });
+  edit(receivers, 'k8s_cluster', { collection_interval: '400ms' });
+  edit(processors, 'batch', { timeout: '100ms' });
+  delete extensions['health_check'];
+  service.extensions = (service.extensions ?? []).filter((id) => id !== 'health_check');
+  service.telemetry = { metrics: { readers: [{ pull: { exporter: { prometheus: { host: HERE, port } } } }] } };
+  return made;
 }
 
-const gatewayConfig = (port: number, o: ObservedTiersOptions): Json => ({
-  receivers: {
-    k8s_cluster: {
-      auth_type: 'kubeConfig',
-      collection_interval: '400ms',
-      node_conditions_to_report: ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure', 'NetworkUnavailable'],
-      allocatable_types_to_report: ['cpu', 'memory', 'ephemeral-storage', 'pods'],
-    },
+const spec = (o: ObservedTiersOptions): Spec => ({
+  clusterName: CLUSTER,
+  destinations: {
+    metrics: { url: o.metricsUrl },
+    logs: { ...o.logs, kind: 'victorialogs' },
   },
-  processors: { batch: { timeout: '100ms' } },
-  exporters: remoteWrite(o.metricsUrl),
-  service: {
-    telemetry: telemetry(port),
-    pipelines: {
-      metrics: { receivers: ['k8s_cluster'], processors: ['batch'], exporters: ['prometheus_remote_write'] },
-    },
-  },
+  agent: { presets: { falco: true, kubeletMetrics: { extraMetadata: ['k8s.volume.type'] } } },
+  gateway: { presets: { kubernetesEvents: { foldInterval: '0s' } } },
 });
+
+/** For the collector that is in trouble: its metrics are to arrive, with the labels that those of presets have. */
+const remoteWrite = (endpoint: string): Json => ({
+  endpoint,
+  promote_resource_attributes: ['k8s.node.name'],
+  external_labels: { k8s_cluster_name: CLUSTER },
+});
+const SOON: JsonMap = { collection_interval: '400ms', initial_delay: '0s' };
 
 interface Ports {
   readonly bad: number;
@@ -132,11 +90,10 @@ function troubledConfig(dir: string, ports: Ports, port: number, badUrl: string,
       'otlp_http/silent': { endpoint: `${badUrl}/silence`, timeout: '1h', sending_queue },
       'otlp_http/fine': { endpoint: `${badUrl}/fine` },
       prometheus_remote_write: { endpoint: `${badUrl}/refuse` },
-      'prometheus_remote_write/fine': (remoteWrite(goodUrl) as { prometheus_remote_write: Json })
-        .prometheus_remote_write,
+      'prometheus_remote_write/fine': remoteWrite(goodUrl),
     },
     service: {
-      telemetry: telemetry(port),
+      telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: HERE, port } } } }] } },
       pipelines: {
         logs: from(all),
         traces: from(all),
@@ -216,7 +173,7 @@ export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions
   logLine();
   const env = { KUBECONFIG: cluster.kubeconfig, K8S_NODE_NAME: NODE };
   const running: { port: number; labels: Record<string, string> }[] = [];
-  const start = async (name: string, pod: string, make: (port: number) => Json): Promise<Agent> => {
+  const start = async (name: string, pod: string, make: (port: number) => unknown): Promise<Agent> => {
     const port = await freePort();
     const file = join(dir, `${name}.yaml`);
     writeFileSync(file, JSON.stringify(make(port)));
@@ -233,8 +190,8 @@ export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions
     });
     return agent;
   };
-  await start('agent', 'otel-agent-1', (port) => agentConfig(dir, cluster.kubeletUrl, port, o));
-  await start('gateway', 'otel-gateway-1', (port) => gatewayConfig(port, o));
+  for (const { name, config } of collection(spec(o)).tiers)
+    await start(name, `otel-${name}-1`, (port) => atHome(config, dir, cluster.kubeletUrl, port));
 
   const bad = await startFakeServer((path) =>
     path.startsWith('/silence') ? 'silence' : { status: path.startsWith('/fine') ? 200 : 400, text: '' },

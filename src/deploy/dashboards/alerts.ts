@@ -1,7 +1,7 @@
 /** Alert rules about the cluster and about the collectors, as data and in the forms that vmalert, Prometheus and operators take. */
 import type { Json } from '../config.ts';
 import { SIGNALS } from './collectors.ts';
-import { inodesUsed, VOLUME, volumeUsed } from './volume-queries.ts';
+import { inodesUsed, volumeFreeInADay, volumeUsed } from './volume-queries.ts';
 
 export type Severity = 'critical' | 'warning';
 
@@ -183,7 +183,7 @@ const KUBERNETES: readonly Alert[] = [
   {
     name: 'KubernetesVolumeFullSoon',
     group: 'kubernetes',
-    value: `(max by (${VOLUME}) (predict_linear(k8s_volume_available_bytes[6h], 86400)) and (${volumeUsed('')} > 0.5))`,
+    value: `(${volumeFreeInADay('')} and ${volumeUsed('')} > 0.5)`,
     limit: ' < 0',
     isRare: true,
     for: '1h',

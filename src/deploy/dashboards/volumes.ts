@@ -1,7 +1,14 @@
 /** Volumes of pods: how full they are, and when they will be. */
 import { bars, type Dashboard, dashboard, lines, row, stat, table, warnAt } from './grafana.ts';
 import { linkTo, NAMESPACE, NAMESPACE_VARIABLE, variables } from './names.ts';
-import { inodesUsed, VOLUME, volumeCapacity, volumeFree, volumeGrowth, volumeUsed } from './volume-queries.ts';
+import {
+  inodesUsed,
+  volumeCapacity,
+  volumeFree,
+  volumeFreeInADay,
+  volumeGrowth,
+  volumeUsed,
+} from './volume-queries.ts';
 
 const MOST = 15;
 const LEGEND = '{{k8s_namespace_name}} / {{k8s_pod_name}} / {{k8s_volume_name}}';
@@ -92,7 +99,7 @@ export const volumes = (): Dashboard =>
           thresholds: [{ color: 'red' }, { color: 'text', from: 0 }],
           queries: [
             {
-              expr: `bottomk(${MOST}, max by (${VOLUME}) (predict_linear(k8s_volume_available_bytes{${NAMESPACE}}[6h], 86400)) and on (k8s_namespace_name, k8s_pod_name, k8s_volume_name) ${volumeFree(NAMESPACE)})`,
+              expr: `bottomk(${MOST}, ${volumeFreeInADay(NAMESPACE)})`,
               legend: LEGEND,
             },
           ],
