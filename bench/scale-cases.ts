@@ -7,6 +7,8 @@ export interface ScaleCase {
   readonly title: string;
   readonly figures: readonly Figure[];
   readonly tier: 'gateway' | 'agent';
+  /** Its configuration is cases/NAME/config.yaml. */
+  readonly config: string;
   readonly size: ClusterSize;
   /** At most this, by figure. */
   readonly aims: Readonly<Record<string, number>>;
@@ -37,29 +39,41 @@ const agent = (pods: number, aims: ScaleCase['aims']): ScaleCase => ({
   title: `agent with logs, kubelet and host metrics of a node with ${pods} pods that write a line each second`,
   figures: AGENT,
   tier: 'agent',
+  config: 'scale-agent',
   size: { nodes: 10, pods: pods * 10, hasPods: true, replacedPerSecond: 0 },
   aims,
   hasPeer: true,
   hasBase: false,
 });
 
+const SMALL = { nodes: 50, pods: 5000, hasPods: true, replacedPerSecond: 1 };
+const LARGE = { nodes: 5000, pods: 100_000, hasPods: true, replacedPerSecond: 20 };
+const ALL = { tier: 'gateway', config: 'scale-gateway', hasPeer: true, hasBase: false } as const;
+
 export const SCALE_CASES: readonly ScaleCase[] = [
   {
+    ...ALL,
     name: 'scale-gateway-5000',
     title: 'gateway with k8s_cluster and k8s_attributes, 5,000 pods on 50 nodes, one pod replaced each second',
     figures: GATEWAY,
-    tier: 'gateway',
-    size: { nodes: 50, pods: 5000, hasPods: true, replacedPerSecond: 1 },
+    size: SMALL,
     aims: { rssMb: 130, collectionSeconds: 0.15 },
-    hasPeer: true,
-    hasBase: false,
   },
   {
+    ...ALL,
+    name: 'scale-presets-5000',
+    title: 'the same as the presets make it: 23 attributes, by remote write as labels',
+    config: 'scale-presets',
+    figures: GATEWAY,
+    size: SMALL,
+    aims: {},
+  },
+  {
+    ...ALL,
     name: 'scale-gateway-100000',
-    title: 'the same with 100,000 pods on 5,000 nodes, 20 pods replaced each second',
+    title: 'gateway over OTLP with 100,000 pods on 5,000 nodes, 20 pods replaced each second',
     figures: [...GATEWAY, HEAP],
-    tier: 'gateway',
-    size: { nodes: 5000, pods: 100_000, hasPods: true, replacedPerSecond: 20 },
+    size: LARGE,
     aims: { heapBytesPerPod: 1024 },
     hasPeer: false,
     hasBase: true,

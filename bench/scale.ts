@@ -35,7 +35,8 @@ const PATIENCE_MS = 180_000;
 const QUIET_LOAD = 1.5;
 
 const HELP = `npm run bench -- scale [options]        OTELCOL=/path/to/otelcol names the peer
-  --pods N      only this size (may be repeated): ${SCALE_CASES.map(podsOfCase).join(', ')}
+  --pods N      only this size (may be repeated): ${[...new Set(SCALE_CASES.map(podsOfCase))].join(', ')}
+  --case NAME   only this case (may be repeated): ${SCALE_CASES.map((c) => c.name).join(', ')}
   --runs N      measured runs per collector and case (1)
   --ours        without the peer
   --peer        the peer also where it takes gigabytes
@@ -55,6 +56,7 @@ export async function scale(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       pods: { type: 'string', multiple: true },
+      case: { type: 'string', multiple: true },
       runs: { type: 'string', default: '1' },
       collections: { type: 'string', default: '3' },
       ours: { type: 'boolean', default: false },
@@ -70,7 +72,7 @@ export async function scale(args: readonly string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const cases = options.pods ? options.pods.map(caseOf) : SCALE_CASES;
+  const cases = chosen(options.pods, options.case);
   const ours = oursContestant(options);
   const peer = options.ours || options.profile ? undefined : peerContestant();
   if (!peer && !options.ours) console.log('OTELCOL is not set: only Sluice is measured, the ratio is unknown.\n');
@@ -102,9 +104,11 @@ export async function scale(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-function caseOf(pods: string): ScaleCase {
-  const found = SCALE_CASES.find((c) => podsOfCase(c) === Number(pods.replaceAll(',', '')));
-  if (!found) throw new Error(`--pods ${pods}: one of ${SCALE_CASES.map(podsOfCase).join(', ')}`);
+function chosen(pods: readonly string[] | undefined, names: readonly string[] | undefined): readonly ScaleCase[] {
+  if (!pods && !names) return SCALE_CASES;
+  const sizes = (pods ?? []).map((p) => Number(p.replaceAll(',', '')));
+  const found = SCALE_CASES.filter((c) => sizes.includes(podsOfCase(c)) || names?.includes(c.name));
+  if (found.length === 0) throw new Error(`no such case; known: ${SCALE_CASES.map((c) => c.name).join(', ')}`);
   return found;
 }
 
@@ -173,7 +177,7 @@ async function withCollector<T>(
     await setup.sink.reset();
     collector = startCollector({
       command: who.command,
-      configPath: join(import.meta.dirname, 'cases', `scale-${c.tier}`, 'config.yaml'),
+      configPath: join(import.meta.dirname, 'cases', c.config, 'config.yaml'),
       env: {
         SINK: setup.sink.url,
         METRICS_PORT: String(await freePort()),
