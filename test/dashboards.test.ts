@@ -9,8 +9,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { ALERTS, dashboardFiles, dashboards, expressionOf } from '../src/deploy/dashboards/index.ts';
-import { tempDir, until } from './helpers/agent.ts';
-import { filled, labelsIn, metricsIn, queriesOf, variablesOf } from './helpers/dashboard-queries.ts';
+import { defer, tempDir, until } from './helpers/agent.ts';
+import {
+  type DashboardQuery,
+  filled,
+  labelsIn,
+  metricsIn,
+  queriesOf,
+  variablesOf,
+} from './helpers/dashboard-queries.ts';
+import { startFakeServer } from './helpers/kubelet.ts';
 import { startObservedTiers } from './helpers/observed-tiers.ts';
 import { startVictoriaLogs } from './helpers/victoria-logs.ts';
 import { startVictoriaMetrics, victoriaMetricsProgram, vmalertProgram } from './helpers/victoria-metrics.ts';
@@ -20,6 +28,8 @@ const needsAll =
   program.missing ?? (process.platform === 'linux' ? false : 'there is no /proc, so there are no host metrics');
 
 const PROMQL = dashboards().flatMap((d) => queriesOf(d).filter((q) => q.language === 'promql'));
+const LOGSQL = dashboards().flatMap((d) => queriesOf(d).filter((q) => q.language === 'logsql'));
+const LOG_VARIABLES = dashboards().flatMap((d) => variablesOf(d).filter((v) => v.language === 'logsql'));
 const VARIABLES = dashboards().flatMap((d) => variablesOf(d).filter((v) => v.language === 'promql'));
 
 /** They measure the machine of the test, whose disks may be full. */
@@ -114,6 +124,42 @@ test('every query of metrics has an answer, and every alert is silent until it h
     assert.ok(found.size > 10);
   });
 });
+
+for (const compression of ['zstd', 'gzip'] as const)
+  test(`logs sent as ${compression}: every query of logs has an answer`, async (t) => {
+    const logs = await startVictoriaLogs(t);
+    const sink = await startFakeServer(() => ({ status: 204, text: '' }));
+    defer(t, () => sink.close());
+    await startObservedTiers(t, {
+      metricsUrl: `${sink.url}/write`,
+      logs: { url: `${logs.url}/insert/opentelemetry`, compression },
+    });
+    const rowsOf = async ({ expr, queryType }: DashboardQuery): Promise<number> => {
+      const query = filled(expr);
+      if (queryType === 'instant') return (await logs.query(query)).length;
+      const found = queryType === 'stats' ? await logs.stats(query) : await logs.statsRange(query);
+      return found.filter((s) => s.value > 0).length;
+    };
+    for (const q of LOGSQL) await until(async () => (await rowsOf(q)) > 0, `${q.where}: ${filled(q.expr)}`, 20_000);
+    for (const v of LOG_VARIABLES) assert.ok((await logs.fieldValues(filled(v.metric), v.label)).length > 0, v.where);
+
+    // Pods that are made again and containers that restart add to the streams that are there.
+    const hello = () => logs.query('{"k8s.namespace.name"="ns-2"}');
+    await until(async () => (await hello()).length === 3, 'lines of all pods of that name');
+    assert.equal(new Set((await hello()).map((r) => r['k8s.pod.uid'])).size, 3);
+    const names = (stream: string): string[] => [...stream.matchAll(/"?([\w.]+)"?="/g)].map((m) => m[1]!);
+    const streams = await logs.streams();
+    for (const stream of streams)
+      for (const name of names(stream)) assert.match(name, /^k8s\.(cluster|namespace|pod|container)\.name$/, stream);
+    // Two pods, Falco itself, the pod that its alerts are about, and the events of one namespace.
+    assert.equal(streams.length, 5, streams.join('\n'));
+
+    for (const event of await logs.query('k8s.resource.name:=events')) assert.ok(event['_msg'], JSON.stringify(event));
+    const [alert] = await logs.query('falco.rule:*');
+    assert.match(alert!['_msg']!, /A shell was spawned/);
+    assert.equal(alert!['k8s.pod.name'], 'web-0000000000-00001');
+    if (!logs.isReal) assert.deepEqual([...logs.encodings], [compression]);
+  });
 
 const vmalert = await vmalertProgram();
 

@@ -40,7 +40,6 @@ interface DashboardJson {
 const VALUES: Readonly<Record<string, string>> = {
   __rate_interval: '1m',
   __range: '10m',
-  object: '',
 };
 
 /** All is chosen everywhere; `chosen` overrides. */

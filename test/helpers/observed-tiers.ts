@@ -6,7 +6,7 @@ import { collection } from '../../src/deploy/collection.ts';
 import type { CollectorConfig, Components, JsonMap } from '../../src/deploy/config.ts';
 import type { Spec } from '../../src/deploy/spec.ts';
 import { type Agent, defer, freePort, READY, startAgent, tempDir } from './agent.ts';
-import { startFakeServer } from './kubelet.ts';
+import { podName, podUid, startFakeServer } from './kubelet.ts';
 import { attributes, type Json, metricsRequest } from './metric-points.ts';
 import { type ObservedCluster, startObservedCluster } from './observed-cluster.ts';
 
@@ -42,6 +42,8 @@ function atHome(config: CollectorConfig, dir: string, kubeletUrl: string, port: 
   edit(receivers, 'kubelet_stats', { ...SOON, endpoint: kubeletUrl, auth_type: 'none' });
   edit(receivers, 'host_metrics', { ...SOON, root_path: '' });
   edit(receivers, 'k8s_cluster', { collection_interval: '400ms' });
+  // Falco's own pod and earlier ones are not in the cluster.
+  edit(processors, 'k8s_attributes', { wait_for_pod: { timeout: '500ms' } });
   edit(processors, 'batch', { timeout: '100ms' });
   delete extensions['health_check'];
   service.extensions = (service.extensions ?? []).filter((id) => id !== 'health_check');
@@ -108,6 +110,43 @@ function troubledConfig(dir: string, ports: Ports, port: number, badUrl: string,
   };
 }
 
+/** A line as the container runtime writes it. */
+function containerLine(dir: string, [pod, namespace, uid, container]: string[], text: string, restarts = 0): void {
+  const folder = join(dir, 'pods', `${namespace}_${pod}_${uid}`, container!);
+  mkdirSync(folder, { recursive: true });
+  appendFileSync(join(folder, `${restarts}.log`), `${new Date().toISOString()} stdout F ${text}\n`);
+}
+
+const falcoAlert = (): string =>
+  JSON.stringify({
+    hostname: NODE,
+    output: `${new Date().toISOString()}: Warning A shell was spawned in a container (user=root shell=bash)`,
+    output_fields: { 'k8s.ns.name': 'ns-1', 'k8s.pod.name': podName(1), 'proc.name': 'bash', 'user.name': 'root' },
+    priority: 'Critical',
+    rule: 'Terminal shell in container',
+    source: 'syscall',
+    tags: ['container', 'shell'],
+    time: new Date().toISOString(),
+  });
+
+function writeEvents({ population }: ObservedCluster): void {
+  for (const [i, [type, reason, note]] of [
+    ['Normal', 'Scheduled', 'Successfully assigned the pod to a node'],
+    ['Normal', 'Started', 'Started container app'],
+    ['Warning', 'BackOff', 'Back-off restarting failed container app'],
+  ].entries())
+    population.put('events.events.k8s.io', {
+      metadata: { name: `web.${i}`, namespace: 'ns-0', uid: `event-${i}` },
+      type,
+      reason,
+      note,
+      action: 'Binding',
+      reportingController: 'kubelet',
+      regarding: { kind: 'Pod', name: podName(0), namespace: 'ns-0', uid: podUid(0) },
+      eventTime: new Date().toISOString(),
+    });
+}
+
 const now = (): string => `${Date.now()}000000`;
 const LOGS = () => ({
   resourceLogs: [{ scopeLogs: [{ logRecords: [{ timeUnixNano: now(), body: { stringValue: 'hello' } }] }] }],
@@ -166,11 +205,16 @@ async function push(port: number): Promise<void> {
 export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions): Promise<ObservedTiers> {
   const dir = tempDir(t);
   const cluster = await startObservedCluster(t, dir);
-  const logs = join(dir, 'pods/ns-0_web-0000000000-00000_00000000-0000-4000-8000-000000000000/app');
-  mkdirSync(logs, { recursive: true });
-  const logLine = (): void =>
-    appendFileSync(join(logs, '0.log'), `${new Date().toISOString()} stdout F hello from a container\n`);
+  const logLine = (): void => {
+    containerLine(dir, [podName(0), 'ns-0', podUid(0), 'app'], 'hello from a container');
+    containerLine(dir, ['falco-x7k2p', 'falco', podUid(900), 'falco'], falcoAlert());
+  };
   logLine();
+  containerLine(dir, ['falco-x7k2p', 'falco', podUid(900), 'falco'], 'Falco initialized with configuration file');
+  // The container restarts, and the pod is made again under its name, as those of StatefulSets are.
+  containerLine(dir, [podName(0), 'ns-0', podUid(0), 'app'], 'hello again', 1);
+  for (const uid of [podUid(2), podUid(902), podUid(903)])
+    containerLine(dir, [podName(2), 'ns-2', uid, 'app'], 'hello from the store');
   const env = { KUBECONFIG: cluster.kubeconfig, K8S_NODE_NAME: NODE };
   const running: { port: number; labels: Record<string, string> }[] = [];
   const start = async (name: string, pod: string, make: (port: number) => unknown): Promise<Agent> => {
@@ -192,6 +236,8 @@ export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions
   };
   for (const { name, config } of collection(spec(o)).tiers)
     await start(name, `otel-${name}-1`, (port) => atHome(config, dir, cluster.kubeletUrl, port));
+  // Events from before the start are not told.
+  writeEvents(cluster);
 
   const bad = await startFakeServer((path) =>
     path.startsWith('/silence') ? 'silence' : { status: path.startsWith('/fine') ? 200 : 400, text: '' },

@@ -8,9 +8,9 @@ import {
   lines,
   logLines,
   NONE_IS_GOOD,
+  patternVariable,
   row,
   stat,
-  textVariable,
   warnAt,
 } from './grafana.ts';
 
@@ -30,7 +30,7 @@ export const events = (): Dashboard =>
       LOGS_VARIABLE,
       fieldVariable('namespace', 'Namespace', 'k8s.namespace.name', EVENTS),
       fieldVariable('reason', 'Reason', 'object.reason', EVENTS),
-      textVariable('object', 'Object'),
+      patternVariable('object', 'Object'),
     ],
     rows: [
       row('Now', [

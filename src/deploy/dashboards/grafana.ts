@@ -441,9 +441,10 @@ export const fieldVariable = (name: string, label: string, field: string, query:
   },
 });
 
-export const textVariable = (name: string, label: string): Variable => ({
+/** For a regular expression. */
+export const patternVariable = (name: string, label: string): Variable => ({
   name,
-  json: { name, label, type: 'textbox', query: '', hide: 0, options: [], current: { text: '', value: '' } },
+  json: { name, label, type: 'textbox', query: '.*', hide: 0, options: [], current: { text: '.*', value: '.*' } },
 });
 
 export interface DashboardOptions {
