@@ -2,9 +2,10 @@
 import { type Batch, type Group, makeBatch } from '../../../core/batch.ts';
 import { type Processor, type ProcessorContext, STOPPING } from '../../../core/component.ts';
 import { ConfigError } from '../../../core/errors.ts';
-import { type Resource, resourceOf } from '../../../core/resource.ts';
+import { HeldResource, type Resource, resourceOf } from '../../../core/resource.ts';
 import type { Counter } from '../../../core/telemetry.ts';
 import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
+import { encodeResource, type ReadonlyValueMap } from '../../../wire/otlp.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { K8sAttributesConfig } from './config.ts';
 import { enrichedAttributes } from './enrich.ts';
@@ -95,7 +96,9 @@ class K8sAttributes implements Processor {
   readonly #rules: ReturnType<typeof compileRules>;
   readonly #cluster: Cluster;
   readonly #waiting: Waiting;
-  readonly #known = new WeakMap<Resource, Map<string, Entry>>();
+  readonly #known = new WeakMap<Resource, Entry>();
+  /** By the address of the sender, where that counts and is known. */
+  readonly #knownOfPeers = new WeakMap<Resource, Map<string, Entry>>();
   readonly #usesPeer: boolean;
   #isRunning = false;
   #undo: (() => void)[] = [];
@@ -215,29 +218,45 @@ class K8sAttributes implements Processor {
 
   #entry(resource: Resource, peer: string): Entry {
     const from = this.#usesPeer ? peer : '';
-    let entries = this.#known.get(resource);
-    if (!entries) this.#known.set(resource, (entries = new Map()));
-    const known = entries.get(from);
+    const entries = from === '' ? undefined : this.#entriesOfPeers(resource);
+    const known = entries ? entries.get(from) : this.#known.get(resource);
     const cluster = this.#cluster;
-    const identity = known ? known.identity : identify(this.#config.pod_association, resource.attributes, from);
-    const pod = identity && cluster.pods.get(identity.key);
-    if (known && known.pod === pod && known.revision === cluster.revision) return known;
-    if (entries.size >= MAX_PEERS) entries.clear();
-    const entry = this.#make(resource, identity, pod);
-    entries.set(from, entry);
+    if (known) {
+      const { identity } = known;
+      const pod = identity && cluster.pods.get(identity.key);
+      if (known.pod === pod && known.revision === cluster.revision) return known;
+    }
+    const { attributes } = resource;
+    const identity = known ? known.identity : identify(this.#config.pod_association, attributes, from);
+    const entry = this.#make(resource, attributes, identity, known);
+    if (!entries) this.#known.set(resource, entry);
+    else {
+      if (entries.size >= MAX_PEERS) entries.clear();
+      entries.set(from, entry);
+    }
     return entry;
   }
 
-  #make(resource: Resource, identity: Identity | undefined, pod: PodFacts | undefined): Entry {
+  #entriesOfPeers(resource: Resource): Map<string, Entry> {
+    let entries = this.#knownOfPeers.get(resource);
+    if (!entries) this.#knownOfPeers.set(resource, (entries = new Map()));
+    return entries;
+  }
+
+  #make(resource: Resource, before: ReadonlyValueMap, identity: Identity | undefined, known: Entry | undefined): Entry {
+    const pod = identity && this.#cluster.pods.get(identity.key);
     const seen = pod?.isIgnored ? undefined : pod;
-    const attributes = enrichedAttributes(resource.attributes, identity, seen, this.#rules, this.#cluster);
+    const attributes = enrichedAttributes(before, identity, seen, this.#rules, this.#cluster);
     const { telemetry, signal } = this.#ctx;
     const reason = !identity ? 'no association' : pod?.isIgnored ? 'excluded pod' : pod ? undefined : 'unknown pod';
     return {
       identity,
       pod,
       revision: this.#cluster.revision,
-      to: resourceOf(attributes, resource.schemaUrl),
+      to:
+        resource instanceof HeldResource
+          ? held(attributes, resource, known)
+          : resourceOf(attributes, resource.schemaUrl),
       lacking: this.#lacking(resource, identity, pod),
       unmatched:
         reason === undefined ? undefined : telemetry.counter(INSTRUMENTS.unmatched, { otelcol_signal: signal, reason }),
@@ -250,4 +269,11 @@ class K8sAttributes implements Processor {
         }),
     };
   }
+}
+
+/** What was made before stays the same object, so that others know it again. */
+function held(attributes: ReadonlyValueMap, from: Resource, known: Entry | undefined): Resource {
+  const encoded = encodeResource(attributes);
+  if (known && Buffer.compare(encoded, known.to.encoded) === 0) return known.to;
+  return new HeldResource(encoded, from.schemaUrl);
 }
