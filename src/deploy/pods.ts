@@ -178,7 +178,7 @@ function volumesOf(spec: NormalSpec, tier: Tier): Volume[] {
           mountPropagation: follows ? 'HostToContainer' : undefined,
         }),
       ],
-      note: h.why.join('; '),
+      note: [...h.why].sort().join('\n'),
     });
   }
   const hasClaim = claims(tier);
