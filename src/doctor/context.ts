@@ -77,6 +77,8 @@ export interface DoctorContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** For tests: where the credentials of a pod are. */
+  readonly serviceAccountDir?: string | undefined;
   /** One value per key, made once: what several checks look at. */
   readonly once: <T>(key: string, make: () => Promise<T>) => Promise<T>;
 }

@@ -47,6 +47,7 @@ export interface GatherOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  readonly serviceAccountDir?: string | undefined;
 }
 
 export async function gather(o: GatherOptions): Promise<DoctorContext & { close(): void }> {
@@ -79,6 +80,7 @@ export async function gather(o: GatherOptions): Promise<DoctorContext & { close(
     clock,
     log,
     signal,
+    serviceAccountDir: o.serviceAccountDir,
     once: memo(),
     close: () => client?.close(),
   };

@@ -82,6 +82,9 @@ export interface ContextOptions {
   readonly config?: string;
   readonly env?: Record<string, string>;
   readonly namespace?: string;
+  /** PEM, of the API server. */
+  readonly ca?: string;
+  readonly serviceAccountDir?: string;
 }
 
 /** As the command makes it; without a cluster when `url` is undefined. */
@@ -92,13 +95,20 @@ export function contextFor(url: string | undefined, options: ContextOptions = {}
     isInside: options.isInside ?? false,
     namespace: options.namespace ?? 'opentelemetry',
     sources: options.config === undefined ? [] : [`yaml:${options.config}`],
-    access: url === undefined ? undefined : makeAccess({ url, token: { text: 'secret' } }, { clock, log }),
+    access:
+      url === undefined
+        ? undefined
+        : makeAccess(
+            { url, token: { text: 'secret' }, ...(options.ca ? { ca: { text: options.ca } } : {}) },
+            { clock, log },
+          ),
     accessProblem: url === undefined ? 'there is no kubeconfig' : '',
     load,
     env: options.env ?? {},
     clock: { nowMs: () => clock.nowMs(), nowUnixNano: () => clock.nowUnixNano(), monotonicMs: () => performance.now() },
     log,
     signal: AbortSignal.timeout(60_000),
+    serviceAccountDir: options.serviceAccountDir,
   });
 }
 

@@ -6,6 +6,7 @@ import {
   AUTH_TYPES,
   type AuthType,
   explainRefusal,
+  type KubeletContext,
   type KubeletSettings,
   kubeletClient,
 } from '../../kubernetes/kubelet.ts';
@@ -75,13 +76,19 @@ function settingsOf(s: Fields): KubeletSettings {
   };
 }
 
+const kubeletContext = ({ clock, log, env, serviceAccountDir }: DoctorContext): KubeletContext => ({
+  clock,
+  log,
+  env,
+  ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }),
+});
+
 /** As the collector asks: certificate, credentials and rights in one. */
 async function fromPod(ctx: DoctorContext, { what, settings, path }: Use): Promise<Finding[]> {
   const asked = settingsOf(settings);
-  if (asked.endpoint === '' && path === '/pods') asked.endpoint satisfies string;
   const ask = async (s: KubeletSettings): Promise<unknown> => {
     try {
-      const client = kubeletClient(s, { clock: ctx.clock, log: ctx.log, env: ctx.env });
+      const client = kubeletClient(s, kubeletContext(ctx));
       await client.get(path, { timeoutMs: TIMEOUT_MS, signal: ctx.signal });
       client.close();
       return undefined;
