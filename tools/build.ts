@@ -1,7 +1,8 @@
 /**
  * `npm run build`: dist/ (or the folder that is given), which is what ships: one bundle with a chunk per lazily loaded
- * part, no dependencies but node itself. dist/bin/sluice starts it from any directory.
+ * part, no dependencies but node itself. dist/bin/sluice starts it from any directory; `sluice/deploy` is dist/deploy.js.
  */
+import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
@@ -40,7 +41,7 @@ const builtinsOnDemand: Plugin = {
 rmSync(DIST, { recursive: true, force: true });
 const result = await build({
   absWorkingDir: ROOT,
-  entryPoints: { main: 'src/cli/main.ts' },
+  entryPoints: { main: 'src/cli/main.ts', deploy: 'src/deploy/index.ts' },
   outdir: DIST,
   bundle: true,
   splitting: true,
@@ -72,9 +73,23 @@ const { name, version, description, license, type, bin, engines, dependencies } 
 // Their code is in the bundle, so their licences go with it.
 for (const dependency of Object.keys(dependencies))
   cpSync(join(ROOT, 'node_modules', dependency, 'LICENSE'), join(DIST, 'licenses', dependency, 'LICENSE'));
+// What editors and tsc read of `sluice/deploy`.
+const types = spawnSync(
+  process.execPath,
+  [
+    join(ROOT, 'node_modules/typescript/bin/tsc'),
+    ...['--project', join(ROOT, 'tools/declarations.json'), '--outDir', join(DIST, 'types')],
+  ],
+  { cwd: ROOT, encoding: 'utf8' },
+);
+if (types.status !== 0) throw new Error(`tsc: ${types.stdout}${types.stderr}`);
+const exports = {
+  './deploy': { types: './types/src/deploy/index.d.ts', default: './deploy.js' },
+  './package.json': './package.json',
+};
 writeFileSync(
   join(DIST, 'package.json'),
-  `${JSON.stringify({ name, version, description, license, type, bin, engines }, null, 2)}\n`,
+  `${JSON.stringify({ name, version, description, license, type, bin, exports, engines }, null, 2)}\n`,
 );
 
 const outputs = Object.entries(result.metafile.outputs).sort((a, b) => b[1].bytes - a[1].bytes);
