@@ -195,6 +195,28 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./diff.ts'),
   },
   {
+    name: 'dashboards',
+    summary: 'Write Grafana dashboards and alert rules for what the presets collect',
+    flags: [
+      {
+        name: 'out',
+        short: 'o',
+        type: 'text',
+        value: 'DIR',
+        help: 'Directory; what is there under the same names is replaced',
+      },
+      {
+        name: 'namespace',
+        short: 'n',
+        type: 'text',
+        value: 'NAME',
+        default: 'opentelemetry',
+        help: 'Of the ConfigMaps and rule objects',
+      },
+    ],
+    load: () => import('./dashboards.ts'),
+  },
+  {
     name: 'up',
     summary: 'Run both tiers on this machine, with an embedded store and the console',
     operands: '[…]',

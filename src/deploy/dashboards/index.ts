@@ -1,6 +1,6 @@
 /** Grafana dashboards and alert rules for what the presets collect, as files and as Kubernetes objects. */
 import { stringify } from 'yaml';
-import type { Json } from '../config.ts';
+import type { KubernetesObject } from '../kubernetes-object.ts';
 import { alertGroups } from './alerts.ts';
 import { collectors } from './collectors.ts';
 import { events } from './events.ts';
@@ -15,8 +15,6 @@ export { ALERTS, type Alert, alertGroups, expressionOf } from './alerts.ts';
 export type { Dashboard } from './grafana.ts';
 
 export const dashboards = (): Dashboard[] => [nodes(), pods(), workloads(), volumes(), events(), falco(), collectors()];
-
-type KubernetesObject = { [key: string]: Json };
 
 export interface DashboardObjectsOptions {
   /** Label of the ConfigMaps that the sidecar of Grafana looks for. Default `grafana_dashboard: "1"`. */
