@@ -1,11 +1,13 @@
 /** The k8s_attributes processor: a remembered map from resource to resource, so it costs per change and not per record. */
+import { Arena } from '../../../core/arena.ts';
 import { type Batch, type Group, makeBatch } from '../../../core/batch.ts';
 import { type Processor, type ProcessorContext, STOPPING } from '../../../core/component.ts';
 import { ConfigError } from '../../../core/errors.ts';
 import { HeldResource, type Resource, resourceOf } from '../../../core/resource.ts';
 import type { Counter } from '../../../core/telemetry.ts';
 import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
-import { encodeResource, type ReadonlyValueMap } from '../../../wire/otlp.ts';
+import { type ReadonlyValueMap, writeAttributes } from '../../../wire/otlp.ts';
+import { ProtoWriter } from '../../../wire/proto.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { K8sAttributesConfig } from './config.ts';
 import { enrichedAttributes } from './enrich.ts';
@@ -20,6 +22,8 @@ const V1_GATE = 'processor.k8sattributes.EmitV1K8sConventions';
 const NO_V0_GATE = 'processor.k8sattributes.DontEmitV0K8sConventions';
 /** Senders per resource that are remembered, where the address of the sender counts. */
 const MAX_PEERS = 1000;
+/** Some ten resources: pods come and go, and what is left of a chunk holds the whole. */
+const ARENA_CHUNK_BYTES = 4096;
 
 /** How a resource was enriched, and with what. */
 interface Entry {
@@ -99,6 +103,9 @@ class K8sAttributes implements Processor {
   readonly #known = new WeakMap<Resource, Entry>();
   /** By the address of the sender, where that counts and is known. */
   readonly #knownOfPeers = new WeakMap<Resource, Map<string, Entry>>();
+  readonly #w = new ProtoWriter(1024);
+  /** Of resources that are held. */
+  readonly #arena = new Arena(ARENA_CHUNK_BYTES);
   readonly #usesPeer: boolean;
   #isRunning = false;
   #undo: (() => void)[] = [];
@@ -255,7 +262,7 @@ class K8sAttributes implements Processor {
       revision: this.#cluster.revision,
       to:
         resource instanceof HeldResource
-          ? held(attributes, resource, known)
+          ? this.#held(attributes, resource, known)
           : resourceOf(attributes, resource.schemaUrl),
       lacking: this.#lacking(resource, identity, pod),
       unmatched:
@@ -269,11 +276,13 @@ class K8sAttributes implements Processor {
         }),
     };
   }
-}
 
-/** What was made before stays the same object, so that others know it again. */
-function held(attributes: ReadonlyValueMap, from: Resource, known: Entry | undefined): Resource {
-  const encoded = encodeResource(attributes);
-  if (known && Buffer.compare(encoded, known.to.encoded) === 0) return known.to;
-  return new HeldResource(encoded, from.schemaUrl);
+  /** What was made before stays the same object, so that others know it again. */
+  #held(attributes: ReadonlyValueMap, from: Resource, known: Entry | undefined): Resource {
+    this.#w.reset();
+    writeAttributes(this.#w, 1, attributes);
+    const encoded = this.#w.buf.subarray(0, this.#w.pos);
+    if (known && encoded.equals(known.to.encoded)) return known.to;
+    return new HeldResource(this.#arena.put(encoded), from.schemaUrl);
+  }
 }

@@ -89,25 +89,3 @@ export function timePositions(metrics: Uint8Array): number[] {
   }
   return found;
 }
-
-const CHUNK_BYTES = 64 * 1024;
-
-/** Holds many small byte strings in few pieces of memory. Nothing is ever overwritten. */
-export class Arena {
-  #chunk = new Uint8Array(0);
-  #used = 0;
-  /** Since the arena was made; what nobody needs any more counts too. */
-  allocated = 0;
-
-  put(bytes: Uint8Array): Uint8Array {
-    if (this.#used + bytes.length > this.#chunk.length) {
-      this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, bytes.length));
-      this.#used = 0;
-    }
-    const view = this.#chunk.subarray(this.#used, this.#used + bytes.length);
-    view.set(bytes);
-    this.#used += bytes.length;
-    this.allocated += bytes.length;
-    return view;
-  }
-}

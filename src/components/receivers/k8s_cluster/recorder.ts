@@ -1,4 +1,5 @@
 /** Turns the points of an object into what is kept of it: resources in an arena, and items shared by their values. */
+import { Arena } from '../../../core/arena.ts';
 import { type AttributeSet, attributeSet, NO_ATTRIBUTES } from '../../../core/metrics/attribute-set.ts';
 import { type MetricStream, MetricsBuilder } from '../../../core/metrics/builder.ts';
 import { type MetricDeclaration, type MetricSetting, metricSettings } from '../../../core/metrics/catalogue.ts';
@@ -8,7 +9,7 @@ import { type Value, writeAttributes } from '../../../wire/otlp.ts';
 import { ProtoWriter } from '../../../wire/proto.ts';
 import { METRICS, nodeMetrics } from './catalogue.ts';
 import type { K8sClusterConfig } from './index.ts';
-import { Arena, Items, type Measured, ObjectResource } from './items.ts';
+import { Items, type Measured, ObjectResource } from './items.ts';
 
 export type ResourceValues = readonly (readonly [name: string, value: Value | undefined])[];
 
