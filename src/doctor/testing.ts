@@ -133,7 +133,7 @@ receivers:
   file_log: {include: [/var/log/pods/*/*/*.log], include_file_path: true, operators: [{type: container}]}
   kubelet_stats: {endpoint: "\${env:K8S_NODE_IP}:10250", auth_type: serviceAccount}
 processors:
-  k8s_attributes: {filter: {node_from_env_var: K8S_NODE_NAME}}
+  k8s_attributes: {filter: {node_from_env_var: K8S_NODE_NAME}, pod_association: [{sources: [{from: resource_attribute, name: k8s.pod.uid}]}]}
 exporters:
   otlp_http/logs: {endpoint: "http://vl.logs.svc.cluster.local:9428/insert/opentelemetry"}
 service:
