@@ -40,6 +40,16 @@ export function helmProblems(spec: NormalSpec, written: Spec): Diagnostic[] {
             hint: `leave compat: helm out, or make the change under ${tier}.config`,
           });
     }
+  for (const tier of ['agent', 'gateway'] as const)
+    for (const key of ['memoryLimiter', 'batch', 'logLevel'] as const) {
+      const options = written[tier] || undefined;
+      if (options?.[key] !== undefined)
+        out.push({
+          path: [tier, key],
+          message: `the chart has no option ${key}`,
+          hint: `leave compat: helm out, or make the change under ${tier}.config`,
+        });
+    }
   if (written.clusterName !== undefined)
     out.push({
       path: ['clusterName'],
@@ -49,8 +59,8 @@ export function helmProblems(spec: NormalSpec, written: Spec): Diagnostic[] {
   return out;
 }
 
-/** Sluice has neither receiver; the chart puts them into every configuration. */
-const NOT_IN_SLUICE = ['jaeger', 'zipkin'];
+/** Receivers that the chart puts into every configuration and that Sluice does not have. */
+const NOT_IN_SLUICE = ['jaeger', 'zipkin', 'prometheus'];
 
 export function helmConfig(spec: NormalSpec, tier: TierName): CollectorConfig {
   const draft = new Draft(spec, tier);
@@ -111,7 +121,7 @@ export function helmConfig(spec: NormalSpec, tier: TierName): CollectorConfig {
   if (draft.isSluice)
     for (const id of NOT_IN_SLUICE) {
       delete receivers[id];
-      lists.traces.receivers = lists.traces.receivers.filter((r) => r !== id);
+      for (const list of Object.values(lists)) list.receivers = list.receivers.filter((r) => r !== id);
     }
   return {
     exporters: exporters.components,

@@ -1,7 +1,7 @@
 /** What a spec may hold, for specs from YAML and for TypeScript that went around the types. Texts for people stand at the types. */
 import * as z from 'zod';
 import { parseDuration } from '../core/schema.ts';
-import type { ConfigEdits } from './edit.ts';
+import type { Edit } from './edit.ts';
 
 const duration = () =>
   z.string().superRefine((text, ctx) => {
@@ -208,17 +208,16 @@ export const PRESETS = {
   gateway: Object.keys(gatewayPresets.shape),
 } as const;
 
-const section = () => anything().optional();
-const edits = z
-  .strictObject({
-    extensions: section(),
-    receivers: section(),
-    processors: section(),
-    exporters: section(),
-    connectors: section(),
-    service: section(),
-  })
-  .transform((v) => v as ConfigEdits);
+/** Looked at when it is applied. */
+const section = () => z.record(z.string(), z.custom<Edit>()).optional();
+const edits = z.strictObject({
+  extensions: section(),
+  receivers: section(),
+  processors: section(),
+  exporters: section(),
+  connectors: section(),
+  service: section(),
+});
 
 const tier = {
   config: edits.optional(),
