@@ -4,6 +4,8 @@ import type { Logger } from '../../../core/log.ts';
 import type { MemoryLimiterConfig } from './index.ts';
 
 export const MIB = 1024 * 1024;
+/** Shortest time between collections that are forced between two checks; those that free nothing back off as all do. */
+const EARLY_COLLECT_MS = 250;
 
 export interface Limits {
   readonly hardBytes: number;
@@ -43,6 +45,8 @@ export class Limiter {
   #waiting: (() => void)[] = [];
   #collectedAtMs: number;
   #backoffMs = 0;
+  /** Bytes that may arrive until memory is measured again, however long the interval is. */
+  #untilLookBytes = 0;
 
   constructor(options: LimiterOptions) {
     this.#options = options;
@@ -93,34 +97,56 @@ export class Limiter {
     }
   }
 
-  check(): void {
-    const { limits, log } = this.#options;
-    let usage = this.#options.usage();
-    if (usage >= limits.softBytes) usage = this.#collect(usage);
-    const isOver = usage >= limits.softBytes;
-    if (isOver === this.#isRefusing) return;
-    this.#isRefusing = isOver;
-    const fields = { cur_mem_mib: Math.floor(usage / MIB) };
-    if (isOver) log.warn('Memory usage is above soft limit. Refusing data.', fields);
-    else {
-      log.info('Memory usage back within limits. Resuming normal operation.', fields);
-      this.#wake();
-    }
+  /**
+   * Told of everything that arrives: an interval of seconds is enough for a fast sender to fill a container of 256 MiB.
+   * So memory is also measured when half of what is left below the soft limit has passed; and while data is refused,
+   * what was refused is collected before it fills the room of a spike.
+   */
+  take(sizeBytes: number): void {
+    this.#untilLookBytes -= sizeBytes;
+    if (this.#untilLookBytes < 0 && this.#users > 0) this.check(true);
   }
 
-  #collect(usage: number): number {
+  check(isEarly = false): void {
+    const { limits, log } = this.#options;
+    let usage = this.#options.usage();
+    if (usage >= limits.softBytes) usage = this.#collect(usage, isEarly);
+    const isOver = usage >= limits.softBytes;
+    // Only the interval ends refusing, so that it does not begin and end with every collection.
+    if (isOver !== this.#isRefusing && !(isEarly && this.#isRefusing)) {
+      this.#isRefusing = isOver;
+      const fields = { cur_mem_mib: Math.floor(usage / MIB) };
+      if (isOver) log.warn('Memory usage is above soft limit. Refusing data.', fields);
+      else {
+        log.info('Memory usage back within limits. Resuming normal operation.', fields);
+        this.#wake();
+      }
+    }
+    this.#untilLookBytes = this.#isRefusing
+      ? (limits.hardBytes - limits.softBytes) / 4
+      : Math.max((limits.softBytes - usage) / 2, limits.hardBytes / 64);
+  }
+
+  #collect(usage: number, isEarly: boolean): number {
     const { config, limits, collect, clock, log } = this.#options;
     if (!collect || !config.garbage_collector.enabled) return usage;
     const isHard = usage >= limits.hardBytes;
     const minMs = isHard ? config.min_gc_interval_when_hard_limited : config.min_gc_interval_when_soft_limited;
     const maxMs = isHard ? config.max_gc_interval_when_hard_limited : config.max_gc_interval_when_soft_limited;
-    if (clock.monotonicMs() - this.#collectedAtMs <= Math.max(minMs, Math.min(this.#backoffMs, maxMs))) return usage;
-    if (isHard) log.warn('Memory usage is above hard limit. Forcing a GC.', { cur_mem_mib: Math.floor(usage / MIB) });
-    else log.info('Memory usage is above soft limit. Forcing a GC.', { cur_mem_mib: Math.floor(usage / MIB) });
+    const backoffMs = Math.min(this.#backoffMs, maxMs);
+    const waitMs = isEarly ? Math.max(Math.min(minMs, EARLY_COLLECT_MS), backoffMs) : Math.max(minMs, backoffMs);
+    // What was refused since the last look is garbage for certain.
+    const isCertain = isEarly && this.#isRefusing;
+    if (!isCertain && clock.monotonicMs() - this.#collectedAtMs <= waitMs) return usage;
+    // Between two checks it is done to tell garbage from data, which nobody needs to read about.
+    const say = (message: string, fields: object): void => log[isEarly ? 'debug' : 'info'](message, { ...fields });
+    if (isHard && !isEarly)
+      log.warn('Memory usage is above hard limit. Forcing a GC.', { cur_mem_mib: Math.floor(usage / MIB) });
+    else say('Memory usage is above soft limit. Forcing a GC.', { cur_mem_mib: Math.floor(usage / MIB) });
     collect();
     this.#collectedAtMs = clock.monotonicMs();
     const after = this.#options.usage();
-    log.info('Memory usage after GC.', { cur_mem_mib: Math.floor(after / MIB) });
+    say('Memory usage after GC.', { cur_mem_mib: Math.floor(after / MIB) });
     // Collections that free little cost more than they give, so they become rarer.
     const isIneffective = after >= limits.softBytes && after > usage * 0.95;
     this.#backoffMs = isIneffective

@@ -127,6 +127,64 @@ test('above the soft limit a collection is forced at most every ten seconds, and
   assert.deepEqual([collections(), limiter.isRefusing], [1, false]);
 });
 
+test('data that comes faster than the interval is refused before the limit: memory is measured as it passes', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { limiter, lines } = limiterAt(
+    { check_interval: '1h', garbage_collector: { enabled: false } },
+    [20, 52, 70, 81],
+  );
+  limiter.start();
+  const refusedAtMib: number[] = [];
+  for (let mib = 1; mib <= 60; mib++) {
+    limiter.take(MIB);
+    if (limiter.isRefusing) refusedAtMib.push(mib);
+  }
+  // Measured at the first MiB (20 in use, so 30 more may pass), after 31 (52: 14), 15 (70: 5) and 6 more.
+  assert.equal(refusedAtMib[0], 1 + 31 + 15 + 6);
+  assert.equal(lines.filter((l) => l.level === 'warn').length, 1);
+  limiter.stop();
+});
+
+test('between two checks garbage is told from data by a collection, at most four times a second', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { limiter, clock, collections, lines } = limiterAt({ check_interval: '1h' }, [90, 20, 90, 20, 90]);
+  limiter.start();
+  const seen: [number, boolean][] = [];
+  for (const ms of [251, 251, 10]) {
+    clock.ms += ms;
+    limiter.take(100 * MIB);
+    seen.push([collections(), limiter.isRefusing]);
+  }
+  assert.deepEqual(seen, [
+    [1, false],
+    [2, false],
+    [2, true],
+  ]);
+  assert.equal(lines.filter((l) => l.level === 'info' && /GC/.test(l.message)).length, 0);
+  limiter.stop();
+});
+
+test('while data is refused, what was refused is collected, and only the interval ends refusing', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { limiter, clock, collections } = limiterAt({}, [90, 90, 50, 90, 50, 50]);
+  limiter.start();
+  limiter.take(0.1 * MIB);
+  assert.deepEqual([collections(), limiter.isRefusing], [0, true]);
+  // A quarter of the spike limit of 20 MiB, twice.
+  for (let mib = 1; mib <= 12; mib++) limiter.take(MIB);
+  assert.deepEqual([collections(), limiter.isRefusing], [2, true]);
+  clock.ms += 1000;
+  t.mock.timers.tick(1000);
+  assert.deepEqual([collections(), limiter.isRefusing], [2, false]);
+  limiter.stop();
+});
+
+test('a limiter that nobody uses any more measures nothing and holds nobody back', () => {
+  const { limiter } = limiterAt({}, [1000]);
+  limiter.take(1000 * MIB);
+  assert.equal(limiter.isRefusing, false);
+});
+
 test('a limit that leaves no room for the runtime is warned about, once, at the start', () => {
   for (const [runtimeMib, expected] of [
     [100, 0],

@@ -40,6 +40,7 @@ export function makeMemoryLimiter(config: MemoryLimiterConfig, ctx: ProcessorCon
       isRunning = false;
     },
     async consume(batch: Batch) {
+      limiter.take(batch.sizeBytes);
       if (limiter.isRefusing && batch.patient) await limiter.passable(stopping);
       if (limiter.isRefusing) {
         refused.add(batch.count);
