@@ -46,9 +46,14 @@ export async function subjectOf(ctx: DoctorContext, o: SubjectOptions): Promise<
   const slash = o.pod.indexOf('/');
   const namespace = slash < 0 ? o.namespace : o.pod.slice(0, slash);
   const name = o.pod.slice(slash + 1);
-  const read = await ctx.cluster?.get(RESOURCES.pods, namespace, name);
-  const pod = read && !isProblem(read) ? read.value : undefined;
-  const podProblem = !read ? ctx.clusterProblem : isProblem(read) ? read.problem : '';
+  // By a list: an agent may list pods, and has no need to get one.
+  const read = await ctx.cluster?.list(RESOURCES.pods, { namespace, fieldSelector: `metadata.name=${name}` });
+  const pod = read && !isProblem(read) ? read.value[0] : undefined;
+  const podProblem = !read
+    ? ctx.clusterProblem
+    : isProblem(read)
+      ? read.problem
+      : `the API server has no pod ${name} in namespace ${namespace}`;
   const root = o.root ?? POD_LOGS;
   const found = filesHere(root, namespace, name, o.container);
   const uid = textOf(pod?.metadata.annotations?.[STATIC_UID]) || pod?.metadata.uid || found.uid;
