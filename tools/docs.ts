@@ -1,6 +1,6 @@
 /**
  * `npm run docs`: writes the pages of docs/ that the code knows best: one per component, the operators, and the tables
- * of docs/compat.md below its hand-written part (docs/compat.src.md). `--check` only says which are out of date;
+ * of docs/compat.md and docs/deploy.md below their hand-written parts (docs/*.src.md). `--check` only says which are out of date;
  * `--root` takes another directory than this repository.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { describeSchema, type SchemaRow } from '../src/service/config/describe-s
 import { operatorDefinitions } from './operators.ts';
 import { ottlPage } from './ottl.ts';
 import { refusalOf } from './refusals.ts';
+import { specPage } from './spec-docs.ts';
 
 const rootFlag = process.argv.indexOf('--root');
 const ROOT = rootFlag > 0 ? process.argv[rootFlag + 1]! : join(import.meta.dirname, '..');
@@ -159,6 +160,7 @@ async function pages(): Promise<Map<string, string>> {
   out.set('docs/operators.md', await operatorsPage());
   out.set('docs/ottl.md', ottlPage());
   out.set('docs/compat.md', compatPage(definitions));
+  out.set('docs/deploy.md', specPage(ROOT));
   return out;
 }
 

@@ -17,8 +17,11 @@ export interface PodSelection {
 
 /** Names and shell patterns (`*`, `?`); all that are given must fit. */
 export interface RuleMatch {
+  /** Its namespace. */
   namespace?: string;
+  /** Its name. */
   pod?: string;
+  /** Name of the container. */
   container?: string;
 }
 
