@@ -19,7 +19,7 @@ export function doctorContext(args: Arguments, namespace = args.texts['namespace
   return gather({
     ...CONTEXT,
     ...found,
-    namespace,
+    namespace: namespace || found.ownNamespace || 'opentelemetry',
     sources: args.lists['config'] ?? [],
     load,
     signal: AbortSignal.timeout(120_000),

@@ -1,5 +1,5 @@
 /** How `sluice doctor` reaches the API server: in a pod as its service account, elsewhere with a kubeconfig. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { messageOf } from '../core/errors.ts';
@@ -11,6 +11,8 @@ export interface FoundAccess {
   readonly access: Access | undefined;
   /** Why there is none; ''. */
   readonly accessProblem: string;
+  /** Of the pod; '' outside. */
+  readonly ownNamespace: string;
   /** With KUBECONFIG as it was asked for. */
   readonly env: Environment;
 }
@@ -29,13 +31,22 @@ export function findAccess(o: AccessOptions): FoundAccess {
   const env: Environment = o.kubeconfig === '' ? o.env : { ...o.env, KUBECONFIG: o.kubeconfig };
   const dir = o.serviceAccountDir ?? SERVICE_ACCOUNT_DIR;
   const isInside = o.kubeconfig === '' && Boolean(env['KUBERNETES_SERVICE_HOST']) && existsSync(join(dir, 'token'));
+  const ownNamespace = isInside ? readText(join(dir, 'namespace')) : '';
   try {
     const access = isInside ? serviceAccountAccess(env, o, dir) : kubeconfigAccess(env, o.context, o);
-    return { isInside, access, accessProblem: '', env };
+    return { isInside, access, accessProblem: '', ownNamespace, env };
   } catch (e) {
     const text = messageOf(e).replace('error connecting to k8s with auth_type=kubeConfig: ', '');
     if (o.kubeconfig !== '') throw new Error(`--kubeconfig: ${text}`, { cause: e });
     const accessProblem = text.replace('; in a pod, use auth_type: serviceAccount', '; name one with --kubeconfig');
-    return { isInside, access: undefined, accessProblem, env };
+    return { isInside, access: undefined, accessProblem, ownNamespace, env };
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
   }
 }

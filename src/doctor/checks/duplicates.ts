@@ -1,7 +1,7 @@
 /** Do two collectors read the same pod logs? Then every line arrives twice. */
 import { isProblem, RESOURCES } from '../cluster.ts';
 import type { Check, DoctorContext } from '../context.ts';
-import { type Finding, ok, unknown, warning } from '../finding.ts';
+import { count, type Finding, ok, unknown, warning } from '../finding.ts';
 import { hostPathsOf, imagesOf, type Workload, workloadOf } from '../objects.ts';
 
 /** Images of programs that send pod logs somewhere. */
@@ -64,7 +64,7 @@ function judge(ctx: DoctorContext, all: readonly Workload[]): Finding[] {
       ),
     ];
   if (own.length === 0 || others.length === 0)
-    return [ok('no other DaemonSet reads pod logs', `${all.length} DaemonSets, by their host paths and images`)];
+    return [ok('no other DaemonSet reads pod logs', `${count(all.length, 'DaemonSet')}, by host paths and images`)];
   return others.map((o) =>
     warning(
       `${where(o)} reads pod logs too: if both send to the same place, every line is there twice`,

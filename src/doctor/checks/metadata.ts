@@ -22,7 +22,11 @@ export const metadata: Check = {
     const missing = withoutMetrics(all, 'unmatched metadata');
     if (missing) return ctx.tiers.some(usesMetadata) ? [missing] : [];
     return all.read.flatMap(({ source, samples }): Finding[] => {
-      const unmatched = sums(samples, 'sluice_processor_k8s_attributes_unmatched_records', 'reason');
+      // Metrics of nodes, namespaces and hosts have no pod, and need none.
+      const counted = samples.filter(
+        (s) => s.labels['reason'] !== 'no association' || s.labels['otelcol_signal'] === 'logs',
+      );
+      const unmatched = sums(counted, 'sluice_processor_k8s_attributes_unmatched_records', 'reason');
       const tried = sums(samples, 'otelcol_k8s_pod_association', 'status');
       const errors =
         (tried.get('error') ?? 0) +

@@ -303,6 +303,7 @@ test('metadata: records without a pod, by reason', async (t) => {
       ['ok: records have the metadata of their pods'],
     ],
     [['otelcol_k8s_pod_association{status="error"} 3'], ['warning: some resources found no pod']],
+    [[accepted, unmatched('no association', 900).replace('logs', 'metrics')], []],
     [[accepted], []],
   ];
   for (const [lines, what] of table)

@@ -2,7 +2,7 @@
 import type { KubernetesObject } from '../../kubernetes/object.ts';
 import { isProblem } from '../cluster.ts';
 import type { Check, DoctorContext } from '../context.ts';
-import { type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
+import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { type Fields, fieldsOf, listOf, numberOf, textOf, type Workload } from '../objects.ts';
 import { eventsIn, podsOf } from './workload-reads.ts';
 
@@ -48,7 +48,9 @@ async function ofWorkload(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   await unhealthy(ctx, w, list.value, grouped);
   const { findings } = grouped;
   if (findings.length > 0) return findings;
-  return [ok(`no pod of ${w.name} is in trouble`, `${list.value.length} pods with ${w.selector} in ${w.namespace}`)];
+  return [
+    ok(`no pod of ${w.name} is in trouble`, `${count(list.value.length, 'pod')} with ${w.selector} in ${w.namespace}`),
+  ];
 }
 
 function look(grouped: Grouped, w: Workload, pod: KubernetesObject, c: Fields): void {
@@ -80,11 +82,17 @@ function look(grouped: Grouped, w: Workload, pod: KubernetesObject, c: Fields): 
       ? `create the ${missing[1]} ${missing[2]} in ${w.namespace}`
       : /must be run as non-root|runAsNonRoot/.test(message)
         ? 'runAsUser: 10001 beside runAsNonRoot, or let the agent run as root to read /var/log/pods'
-        : `kubectl describe pod -n ${w.namespace} ${name}`;
+        : /not a shared(?: or slave)? mount/.test(message)
+          ? 'mount --make-rshared / on the node, or take mountPropagation off the volumeMount of /'
+          : `kubectl describe pod -n ${w.namespace} ${name}`;
     grouped.add(
       name,
       `create ${message}`,
-      failure(`a container of ${w.name} cannot be made`, `${reason}: ${message}`, fix),
+      failure(
+        `a container of ${w.name} cannot be made`,
+        `${reason}: ${message.replace(/\b[0-9a-f]{64}\b/g, '…')}`,
+        fix,
+      ),
     );
     return;
   }

@@ -52,7 +52,7 @@ export class LogReading {
       let group = this.#groups.get(key);
       if (!group) {
         if (this.#groups.size >= MAX_GROUPS) return;
-        const example = withoutSecrets(text.trim()).slice(0, EXAMPLE_CHARS);
+        const example = withoutSecrets(withoutResource(text.trim())).slice(0, EXAMPLE_CHARS);
         group = { rule, what, fix: rule.fix(match, entry), count: 0, firstMs: undefined, lastMs: undefined, example };
         this.#groups.set(key, group);
         summary.groups.push(group);
@@ -70,6 +70,9 @@ export class LogReading {
     }
   }
 }
+
+/** Every line of a collector begins its fields with itself. */
+const withoutResource = (text: string): string => text.replace(/"resource": ?\{[^{}]*\}, ?/, '');
 
 /** User and password of URLs, tokens and header values do not leave the log. */
 export const withoutSecrets = (text: string): string =>
