@@ -1,6 +1,8 @@
 /** Every variant of the manifests before a real API server: it accepts all of it, and Pod Security accepts the pods. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { liveObjects } from '../../src/cli/live-objects.ts';
+import { diffObjects } from '../../src/deploy/diff.ts';
 import { toYaml } from '../../src/deploy/render.ts';
 import { objectsOfVariant, VARIANTS } from '../../src/deploy/testing.ts';
 import { type Any, openCluster } from './cluster.ts';
@@ -59,3 +61,38 @@ for (const variant of VARIANTS)
       else await assert.rejects(dryRun(JSON.stringify(moved)), /violates PodSecurity "baseline:latest"/);
     }
   });
+
+test('what was applied differs in nothing, and what was changed by hand does', async (t) => {
+  const own = await cluster.namespace(t, 'render-diff');
+  const variant = VARIANTS.find((v) => v.name === 'generic-sluice-minimal')!;
+  // Cluster-wide objects may belong to somebody else, and no pod is to run.
+  const objects = objectsOfVariant(variant, own).filter((o) => o.metadata.namespace === own || o.kind === 'Namespace');
+  for (const o of objects)
+    if (o.kind === 'DaemonSet' || o.kind === 'Deployment')
+      (o as Any).spec.template.spec.nodeSelector = { 'kubernetes.io/os': 'none' };
+  await cluster.apply(...objects);
+  process.env['KUBECONFIG'] = cluster.kubeconfig;
+  const diff = async () => diffObjects(await liveObjects(objects, ''), objects, { isLive: true });
+  assert.deepEqual(await diff(), []);
+  await cluster.kubectl(['-n', own, 'set', 'image', 'daemonset/otel-agent', 'otel-agent=example.test/other:1']);
+  await cluster.kubectl([
+    '-n',
+    own,
+    'patch',
+    'deployment',
+    'otel-gateway',
+    '-p',
+    '{"spec":{"template":{"spec":{"hostPID":true}}}}',
+  ]);
+  await cluster.kubectl(['-n', own, 'delete', 'service', 'otel-agent']);
+  assert.deepEqual(
+    (await diff()).flatMap((d) =>
+      d.is === 'new' ? [`${d.object} is new`] : d.changes.map((c) => `${d.object} ${c.path} ${c.security}`),
+    ),
+    [
+      `Service ${own}/otel-agent is new`,
+      `DaemonSet ${own}/otel-agent spec.template.spec.containers[otel-agent].image image`,
+      `Deployment ${own}/otel-gateway spec.template.spec.hostPID process`,
+    ],
+  );
+});
