@@ -464,6 +464,42 @@ describe('rights', () => {
     ]);
   });
 
+  it('what discovers targets may see them', () => {
+    const sd = (discovery: Json): Settings => ({
+      config: { scrape_configs: [{ job_name: 'a', kubernetes_sd_configs: [discovery] }] },
+    });
+    assert.deepEqual(rights('prometheus', sd({ role: 'pod', attach_metadata: { node: true } })), [
+      'list nodes',
+      'list pods',
+      'watch nodes',
+      'watch pods',
+    ]);
+    assert.deepEqual(rights('prometheus', sd({ role: 'service', namespaces: { names: ['shop'] } })), [
+      'list services in shop',
+      'watch services in shop',
+    ]);
+    assert.deepEqual(rights('prometheus', sd({ role: 'pod', api_server: 'https://elsewhere' })), []);
+    const of = (parts: Partial<CollectorConfig>, exporter: string): string[] =>
+      computed({
+        ...parts,
+        service: {
+          extensions: Object.keys(parts.extensions ?? {}),
+          pipelines: { logs: { receivers: ['otlp'], exporters: [exporter] } },
+        },
+      });
+    assert.deepEqual(of({ extensions: { k8s_observer: { observe_nodes: true } } }, 'debug'), [
+      'list nodes',
+      'list pods',
+      'watch nodes',
+      'watch pods',
+    ]);
+    const loadbalancing = { resolver: { k8s: { service: 'gateway.monitoring' } } };
+    assert.deepEqual(of({ exporters: { loadbalancing } }, 'loadbalancing'), [
+      'list endpointslices.discovery.k8s.io in monitoring',
+      'watch endpointslices.discovery.k8s.io in monitoring',
+    ]);
+  });
+
   it('namespaces from the environment are those that the pod will have', () => {
     const lease = { lease_name: 'x', lease_namespace: '${env:OTEL_K8S_NAMESPACE}' };
     const env = { OTEL_K8S_NAMESPACE: 'monitoring' };

@@ -5,6 +5,7 @@
 import { ConfigError, type Diagnostic } from '../core/errors.ts';
 import type { CollectorConfig } from './config.ts';
 import { CLUSTER_KINDS, type ClusterKind, KNOWN_RESOURCES, OPENSHIFT_QUOTAS } from './known-resources.ts';
+import { DISCOVERY } from './rbac-discovery.ts';
 import type { Engine } from './spec.ts';
 import {
   at,
@@ -75,7 +76,13 @@ export function rbacOf(config: CollectorConfig, options: RbacOptions = {}): Rbac
 /** Every single right, for SelfSubjectAccessReviews. Throws ConfigError for what cannot be computed. */
 export function rightsOf(config: CollectorConfig, options: RbacOptions = {}): Right[] {
   const asking = new Asking(options);
-  for (const component of usedComponents(config)) ASKERS[component.type]?.(component, asking, config);
+  for (const component of usedComponents(config)) {
+    ASKERS[component.type]?.(component, asking);
+    DISCOVERY[component.type]?.(component, (key, resource, namespace = '') => {
+      for (const n of asking.namespaces(component, key, namespace === '' ? [] : [namespace]))
+        asking.ask(component, key, resource, 'list watch', n);
+    });
+  }
   if (asking.problems.length > 0) throw new ConfigError(asking.problems);
   return asking.rights();
 }
@@ -179,7 +186,7 @@ function push<T>(map: Map<string, T[]>, key: string, value: T): void {
   else map.set(key, [value]);
 }
 
-type Asker = (component: UsedComponent, asking: Asking, config: CollectorConfig) => void;
+type Asker = (component: UsedComponent, asking: Asking) => void;
 
 /** A kubeconfig, a certificate or nobody: then the rights are not those of the service account. */
 const isServiceAccount = (settings: Section, otherwise = 'serviceAccount'): boolean =>

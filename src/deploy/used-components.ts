@@ -22,6 +22,7 @@ const RENAMED: Readonly<Record<string, string>> = {
   k8sattributes: 'k8s_attributes',
   k8sobjects: 'k8s_objects',
   kubeletstats: 'kubelet_stats',
+  loadbalancing: 'load_balancing',
   otlphttp: 'otlp_http',
   prometheusremotewrite: 'prometheus_remote_write',
   resourcedetection: 'resource_detection',
