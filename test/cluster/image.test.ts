@@ -1,10 +1,14 @@
 /** The image as a kubelet runs it: without rights, without a writable root, with a limit of memory, until it is told to end. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { until } from '../helpers/agent.ts';
+import { writeLogRecord } from '../../src/wire/otlp-logs.ts';
+import { ProtoWriter } from '../../src/wire/proto.ts';
+import { defer, until } from '../helpers/agent.ts';
 import { buildImage } from '../helpers/image.ts';
 import { LIMIT_MS, openCluster } from './cluster.ts';
 
@@ -115,4 +119,74 @@ test('as any user, by the command of upstream’s image', async (t) => {
   const ended = async () => /^(Succeeded|Failed)$/.test((await cluster.get('-n', namespace, 'pod/any')).status.phase);
   await until(ended, 'the end of the command', LIMIT_MS);
   assert.match(await cluster.kubectl(['-n', namespace, 'logs', 'any']), /memory_limiter/);
+});
+
+/** As fast as it is taken, from several connections, whatever the answers are. Resolves with how many there were by status. */
+async function flood(url: string, body: Uint8Array<ArrayBuffer>, ms: number): Promise<Map<number, number>> {
+  const answers = new Map<number, number>();
+  const end = performance.now() + ms;
+  const headers = { 'content-type': 'application/x-protobuf' };
+  const sender = async (): Promise<void> => {
+    while (performance.now() < end) {
+      const { status } = await fetch(url, { method: 'POST', headers, body });
+      answers.set(status, (answers.get(status) ?? 0) + 1);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, sender));
+  return answers;
+}
+
+test('128 MiB outlive senders that know no limit and a destination that never answers', async (t) => {
+  const destination = createServer((req) => void req.resume()).listen(0, cluster.nodeIp);
+  defer(t, () => {
+    destination.closeAllConnections();
+    destination.close();
+  });
+  await once(destination, 'listening');
+  const { port } = destination.address() as { port: number };
+  const config = CONFIG.replace('127.0.0.1:4318', '0.0.0.0:4318')
+    .replace('check_interval: 1s', 'check_interval: 5s')
+    .replace('timeout: 1h', 'timeout: 1s')
+    .replaceAll('debug', 'otlphttp')
+    .replace('otlphttp: {}', `otlphttp: {endpoint: 'http://${cluster.nodeIp}:${port}'}`);
+  const namespace = await cluster.namespace(t, 'image', RESTRICTED);
+  const conf = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'conf', namespace },
+    data: { 'relay.yaml': config },
+  };
+  const container = {
+    resources: { limits: { memory: '128Mi' }, requests: { memory: '64Mi', cpu: '10m' } },
+    readinessProbe: { httpGet: { port: 13133, path: '/' }, periodSeconds: 1 },
+    volumeMounts: [
+      { name: 'conf', mountPath: '/conf' },
+      { name: 'state', mountPath: '/var/lib/otelcol' },
+    ],
+  };
+  await cluster.apply(conf, pod(namespace, 'small', {}, container));
+  await cluster.kubectl([
+    '-n',
+    namespace,
+    'wait',
+    'pod/small',
+    '--for=condition=Ready',
+    `--timeout=${LIMIT_MS / 1000}s`,
+  ]);
+  const { podIP } = (await cluster.get('-n', namespace, 'pod/small')).status;
+
+  const w = new ProtoWriter();
+  const resource = w.open(1);
+  const scope = w.open(2);
+  for (let i = 0; i < 4000; i++) {
+    const body = `line ${i} ${'x'.repeat(120)}`;
+    const [severityNumber, severityText] = [9, 'INFO'];
+    writeLogRecord(w, { time: BigInt(i), observedTime: 0n, severityNumber, severityText, body, attributes: new Map() });
+  }
+  w.close(scope);
+  w.close(resource);
+  const answers = await flood(`http://${podIP}:4318/v1/logs`, new Uint8Array(w.finish()), 8000);
+  assert.deepEqual([...answers.keys()].sort(), [200, 503]);
+  const [status] = (await cluster.get('-n', namespace, 'pod/small')).status.containerStatuses;
+  assert.ok(status.state.running, JSON.stringify(status));
 });
