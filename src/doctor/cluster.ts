@@ -2,14 +2,7 @@
 import { messageOf } from '../core/errors.ts';
 import { type KubernetesClient, StatusError } from '../kubernetes/client.ts';
 import { BodyBuffer } from '../kubernetes/exchange.ts';
-import {
-  type KubernetesObject,
-  pathOf,
-  type ResourceType,
-  resourceName,
-  type Selection,
-  withQuery,
-} from '../kubernetes/object.ts';
+import { type KubernetesObject, pathOf, type ResourceType, type Selection, withQuery } from '../kubernetes/object.ts';
 
 export interface Problem {
   readonly problem: string;
@@ -40,6 +33,15 @@ const MAX_OBJECTS = 5000;
 const TIMEOUT_MS = 15_000;
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 
+function refusalIn(body: string): string | undefined {
+  try {
+    const { message } = JSON.parse(body) as { message?: unknown };
+    return typeof message === 'string' ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export class ClusterReader {
   readonly #client: KubernetesClient;
   readonly #signal: AbortSignal;
@@ -67,7 +69,7 @@ export class ClusterReader {
     do {
       const query = { labelSelector, fieldSelector, limit: String(PAGE), continue: next };
       const page = await this.json(withQuery(pathOf(type, namespace), query));
-      if (isProblem(page)) return { ...page, problem: `${resourceName(type)}: ${page.problem}` };
+      if (isProblem(page)) return page;
       const { items, metadata } = page.value as { items?: KubernetesObject[]; metadata?: { continue?: string } };
       objects.push(...(items ?? []));
       next = metadata?.continue ?? '';
@@ -102,7 +104,9 @@ export class ClusterReader {
     try {
       return { value: await ask() };
     } catch (e) {
-      return { problem: messageOf(e), status: e instanceof StatusError ? e.status : 0 };
+      if (!(e instanceof StatusError)) return { problem: messageOf(e), status: 0 };
+      // Not the rule that would be needed: what doctor looks at is no reason to give a collector more rights.
+      return { problem: e.status === 403 ? (refusalIn(e.body) ?? messageOf(e)) : messageOf(e), status: e.status };
     }
   }
 }

@@ -84,15 +84,11 @@ export function matchFiles(tiers: readonly Tier[], s: Subject): { matches: Match
       );
     else if (!isActive(file))
       findings.push(ok(`${what} was rotated; it is not matched by name, and read to its end by the one it had`, how));
+    else if (refused.some((r) => r.includes(' exclude ')))
+      findings.push(warning(`${what} is left out by a rule`, how, 'is it meant? Otherwise take the exclude rule away'));
     else
       findings.push(
-        failure(
-          `${what} is not read`,
-          how,
-          refused.some((r) => r.includes('exclude'))
-            ? 'take the exclude rule away, or make it narrower'
-            : 'add a glob for it to include, /var/log/pods/*/*/*.log has all pods',
-        ),
+        failure(`${what} is not read`, how, 'add a glob for it to include; /var/log/pods/*/*/*.log has all pods'),
       );
   }
   return { matches, findings };

@@ -104,12 +104,13 @@ test('an exclude rule, no rule, and two receivers are told by the rule', async (
   write('app', ['hello']);
   const excluded = await ask(t, { config: config({ exclude: `"${root}/shop_*/*/*.log"` }) });
   const [found] = section(excluded.results, 'files');
-  assert.equal(told([found!])[0], `failure: ${file('app')} is not read`);
+  assert.equal(told([found!])[0], `warning: ${file('app')} is left out by a rule`);
   assert.match(found!.how, /include .*\/\*\/\*\/\*\.log matches, and so does exclude .*shop_\*/);
   assert.match(found!.fix!, /exclude/);
   const none = await ask(t, {
     config: config().replace(`include: ["${root}/*/*/*.log"]`, 'include: [/elsewhere/*.log]'),
   });
+  assert.equal(told(section(none.results, 'files'))[0], `failure: ${file('app')} is not read`);
   assert.match(section(none.results, 'files')[0]!.how, /no include matches/);
   const twice = config()
     .replace('  file_log:', `  file_log/two: {include: ["${root}/**/*.log"]}\n  file_log:`)
@@ -241,6 +242,14 @@ test('the last delivery: stored offsets while another process holds the store', 
   const done = await first();
   assert.equal(told([done])[0], 'ok: app is delivered up to its last byte');
   assert.match(done.how, new RegExp(`offset ${size} of ${size} bytes`));
+  const queued = config({ storage: true }).replace(
+    'otlp_http/logs: {',
+    'otlp_http/logs: {sending_queue: {storage: file_storage}, ',
+  );
+  assert.match(
+    told(section((await ask(t, { config: queued })).results, 'delivery'))[0]!,
+    /^ok: app is delivered, or in the durable queue of otlp_http\/logs, up to its last byte$/,
+  );
   save(10);
   assert.equal(told([await first()])[0], `warning: app is ${size - 10} bytes behind`);
   checkpoints.saveAll([]);

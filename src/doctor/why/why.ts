@@ -277,9 +277,11 @@ function offsetFinding(ctx: DoctorContext, m: Match): Finding {
         );
   const behind = Math.max(0, size - known.offset);
   const how = `${offsets.path}: offset ${known.offset} of ${size} bytes of ${file.path}${age}`;
+  const keepers = durableQueues(tier.config!, receiver.id);
+  const done = keepers.length === 0 ? 'delivered' : `delivered, or in the durable queue of ${keepers.join(', ')},`;
   if (behind <= NEAR_BYTES)
     return ok(
-      `${file.container} is delivered up to ${behind === 0 ? 'its last byte' : `${behind} bytes before its end`}`,
+      `${file.container} is ${done} up to ${behind === 0 ? 'its last byte' : `${behind} bytes before its end`}`,
       how,
     );
   return warning(
@@ -287,4 +289,12 @@ function offsetFinding(ctx: DoctorContext, m: Match): Finding {
     how,
     'the destination is slow or down: `sluice doctor`',
   );
+}
+
+/** Exporters behind a receiver that answer for records before they are sent. */
+function durableQueues(config: DoctorConfig, receiver: string): string[] {
+  const behind = new Set(config.pipelines.filter((p) => p.receivers.includes(receiver)).flatMap((p) => p.exporters));
+  return [...config.exporters.values()]
+    .filter((c) => behind.has(c.id) && textOf(fieldsOf(fieldsOf(c.value)['sending_queue'])['storage']) !== '')
+    .map((c) => c.id);
 }
