@@ -104,7 +104,8 @@ export function nodeLayer(architecture: Architecture, cache: string): Tree {
 /** `dist` is what `npm run build` makes; the same for every architecture. */
 export function sluiceLayer(dist: string): Tree {
   const tree = new Tree();
-  tree.add(dist, 'opt/sluice');
+  // Types are for programs that render manifests, which do not run here.
+  tree.add(dist, 'opt/sluice', (p) => !p.startsWith('opt/sluice/types/'));
   tree.link(ENTRYPOINT.slice(1), ENTRY);
   // Commands of upstream's images, so that a chart or manifest made for them runs this image unchanged.
   for (const name of ['sluice', 'otelcol', 'otelcol-contrib', 'otelcol-k8s']) tree.link(name, ENTRY);
