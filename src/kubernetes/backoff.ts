@@ -7,6 +7,8 @@ export interface BackoffOptions {
 }
 
 const FACTOR = 2;
+/** Who has been away for long is asked about as often as a kubelet tells of its node: metadata are late by no more. */
+const MAX_MS = 10_000;
 
 export class Backoff {
   readonly #initialMs: number;
@@ -14,7 +16,7 @@ export class Backoff {
   readonly #random: () => number;
   #failures = 0;
 
-  constructor({ initialMs = 800, maxMs = 30_000, random = Math.random }: BackoffOptions = {}) {
+  constructor({ initialMs = 800, maxMs = MAX_MS, random = Math.random }: BackoffOptions = {}) {
     this.#initialMs = initialMs;
     this.#maxMs = maxMs;
     this.#random = random;
