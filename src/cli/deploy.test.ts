@@ -75,7 +75,9 @@ test('mistakes have their place and a hint', async () => {
   assert.equal(status, 1);
   assert.match(stderr, /bad\.yaml:3:5: agent::presets::clusterMetrics: .*\n {4}.*gateway\.presets/);
   const autopilot = file('gke.yaml', 'platform: gke-autopilot\n');
-  assert.match((await sluice(['render', autopilot])).stderr, /gke-autopilot mounts no \/ of the node/);
+  const refused = (await sluice(['render', autopilot])).stderr;
+  assert.match(refused, /gke\.yaml:1:1: agent::presets::hostMetrics: gke-autopilot mounts no \/ of the node/);
+  assert.match(refused, /gke\.yaml:1:1: platform: gke-autopilot lets nobody write on the node/);
   for (const [name, text, expected] of [
     ['throws.ts', "throw new Error('no such thing');\n", /throws\.ts.*no such thing/],
     ['empty.ts', 'export const x = 1;\n', /export the spec: export default collection/],

@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, messageOf } from '../core/errors.ts';
-import { describeDiff, diffObjects, type KubernetesObject, objectsOf, parseObjects } from '../deploy/index.ts';
+import { describeDiff, diffObjects, type KubernetesObject, parseObjects } from '../deploy/index.ts';
 import { describeError } from '../service/config/diagnostics.ts';
 import type { Arguments } from './arguments.ts';
-import { readSpec } from './spec-file.ts';
+import { objectsIn } from './spec-file.ts';
 
 /** As `kubectl diff`: 0 nothing changes, 1 something does, 2 it cannot be told. */
 export async function run(args: Arguments): Promise<number> {
@@ -19,7 +19,7 @@ export async function run(args: Arguments): Promise<number> {
           hint: 'sluice diff collection.yaml [FORMER RENDER]; without it, the cluster',
         },
       ]);
-    const after = objectsOf(await readSpec(spec));
+    const after = await objectsIn(spec);
     const isLive = former === undefined;
     const before = isLive
       ? await (await import('./live-objects.ts')).liveObjects(after, args.texts['context']!)

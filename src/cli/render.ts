@@ -2,10 +2,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../core/errors.ts';
-import { objectsOf, toFiles, toJson, toYaml } from '../deploy/index.ts';
+import { toFiles, toJson, toYaml } from '../deploy/index.ts';
 import { HEADER } from '../deploy/render.ts';
 import type { Arguments } from './arguments.ts';
-import { readSpec } from './spec-file.ts';
+import { objectsIn } from './spec-file.ts';
 
 export async function run(args: Arguments): Promise<number> {
   const [spec] = args.operands;
@@ -13,7 +13,7 @@ export async function run(args: Arguments): Promise<number> {
     throw new ConfigError([{ path: [], message: 'render needs one spec', hint: 'sluice render collection.yaml' }]);
   const out = args.texts['out']!;
   const format = formatOf(args.texts['format']!, out);
-  const objects = objectsOf(await readSpec(spec));
+  const objects = await objectsIn(spec);
   const text = (): string => (format === 'json' ? toJson(objects) : toYaml(objects));
   if (out === '-') process.stdout.write(text());
   else if (/\.(ya?ml|json)$/.test(out)) writeFileSync(out, text());

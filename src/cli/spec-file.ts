@@ -4,11 +4,12 @@ import { registerHooks } from 'node:module';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ConfigError, messageOf } from '../core/errors.ts';
-import { type Collection, collection, collectionFromYaml, type Spec } from '../deploy/index.ts';
+import { type Collection, collection, fromYaml, type KubernetesObject, objectsOf, type Spec } from '../deploy/index.ts';
 
 const MODULE = /\.[cm]?[jt]s$/;
 
-export async function readSpec(file: string): Promise<Collection> {
+/** The objects of the spec in a file; `-` is YAML from stdin. */
+export async function objectsIn(file: string): Promise<KubernetesObject[]> {
   if (MODULE.test(file)) return fromModule(file);
   let text: string;
   try {
@@ -16,11 +17,11 @@ export async function readSpec(file: string): Promise<Collection> {
   } catch (e) {
     throw new ConfigError(`cannot read the spec: ${messageOf(e)}`, { cause: e });
   }
-  return collectionFromYaml(text, file === '-' ? 'stdin' : file);
+  return fromYaml(text, file === '-' ? 'stdin' : file, (spec) => objectsOf(collection(spec)));
 }
 
 /** `export default collection({…})`, or the spec itself. */
-async function fromModule(file: string): Promise<Collection> {
+async function fromModule(file: string): Promise<KubernetesObject[]> {
   const path = resolve(file);
   if (!existsSync(path)) throw new ConfigError(`cannot read the spec: ${file} is not there`);
   resolveOurselves();
@@ -39,9 +40,8 @@ async function fromModule(file: string): Promise<Collection> {
   const value = module.default;
   if (typeof value !== 'object' || value === null)
     throw new ConfigError([{ path: [], file, message: 'export the spec: export default collection({ … })' }]);
-  if ('tiers' in value && 'spec' in value) return value as Collection;
   try {
-    return collection(value as Spec);
+    return objectsOf('tiers' in value && 'spec' in value ? (value as Collection) : collection(value as Spec));
   } catch (e) {
     if (!(e instanceof ConfigError)) throw e;
     throw new ConfigError(

@@ -11,6 +11,6 @@ export { normalSpec } from './normal.ts';
 export { configYaml, objectsOf, objectsOf as objects } from './objects.ts';
 export type * from './presets/options.ts';
 export { type PolicyRule, type Rbac, type RbacOptions, type Right, rbacOf, rightsOf } from './rbac.ts';
-export { collectionFromYaml } from './read.ts';
+export { collectionFromYaml, fromYaml } from './read.ts';
 export { type Format, parseObjects, toFiles, toJson, toYaml } from './render.ts';
 export type * from './spec.ts';

@@ -43,24 +43,23 @@ const PROFILES: Readonly<Record<Platform, PlatformProfile>> = {
 
 export const profileOf = (spec: Pick<NormalSpec, 'platform'>): PlatformProfile => PROFILES[spec.platform];
 
-const HINTS: readonly (readonly [component: RegExp, hint: string])[] = [
-  [/host_?metrics/, 'set agent.presets.hostMetrics: false; kubeletMetrics measures the nodes as well'],
+const HINTS: readonly (readonly [component: RegExp, hint: string, preset?: string])[] = [
+  [/host_?metrics/, 'set agent.presets.hostMetrics: false; kubeletMetrics measures the nodes as well', 'hostMetrics'],
   [
     /file_storage/,
     'set agent.presets.logsCollection.checkpoints: false and persistentQueue: false of the destinations',
   ],
-  [/kubelet_?stats/, 'set agent.presets.kubeletMetrics.tls to verify or skip'],
+  [/kubelet_?stats/, 'set agent.presets.kubeletMetrics.tls to verify or skip', 'kubeletMetrics'],
 ];
-const hintFor = (why: string): string =>
-  HINTS.find(([component]) => component.test(why))?.[1] ?? 'take it out with agent.config';
 
 /** What a platform does not let a tier do. */
 export function refusals(spec: NormalSpec, tier: TierName, needs: Needs): Diagnostic[] {
   const { readable, isReadOnly } = profileOf(spec);
-  const path = [tier];
   const problems: Diagnostic[] = [];
   const refuse = (what: string, why: string): void => {
-    problems.push({ path, message: `${spec.platform} ${what} (${why})`, hint: hintFor(why) });
+    const [, hint = 'take it out with agent.config', preset] = HINTS.find(([c]) => c.test(why)) ?? [];
+    const path = preset === undefined ? ['platform'] : [tier, 'presets', preset];
+    problems.push({ path, message: `${spec.platform} ${what} (${why})`, hint });
   };
   const mayRead = (p: HostPath): boolean =>
     readable === undefined || readable.some((r) => p.path === r || p.path.startsWith(`${r}/`));
@@ -73,7 +72,7 @@ export function refusals(spec: NormalSpec, tier: TierName, needs: Needs): Diagno
   } else
     for (const p of needs.hostPaths)
       problems.push({
-        path,
+        path: [tier],
         message: `the gateway mounts nothing of a node, but ${p.why.join('; ')} needs ${p.path}`,
         hint: 'it belongs to the agent, which runs on every node',
       });

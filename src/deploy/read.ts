@@ -7,7 +7,10 @@ import type { Collection, Spec } from './spec.ts';
 type Path = readonly (string | number)[];
 
 /** The collection of a YAML (or JSON) text; `file` is its name in messages. */
-export function collectionFromYaml(text: string, file: string): Collection {
+export const collectionFromYaml = (text: string, file: string): Collection => fromYaml(text, file, collection);
+
+/** What `make` makes of a spec; what it finds wrong is told with its place in the text. */
+export function fromYaml<T>(text: string, file: string, make: (spec: Spec) => T): T {
   const lines = new LineCounter();
   const document = parseDocument(text.replace(/^\uFEFF/, ''), {
     lineCounter: lines,
@@ -30,7 +33,7 @@ export function collectionFromYaml(text: string, file: string): Collection {
   if (data !== null && (typeof data !== 'object' || Array.isArray(data)))
     throw fail([{ path: [], message: 'a spec is a map', ...place(0) }]);
   try {
-    return collection((data ?? {}) as Spec);
+    return make((data ?? {}) as Spec);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const placed = error.diagnostics.map((d) => ({ ...d, ...place(offsetOf(document.contents, d.path)) }));
