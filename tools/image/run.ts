@@ -15,7 +15,7 @@ export function run(program: string, args: readonly string[], options: RunOption
   });
   if (r.error) throw new Error(`${program}: ${r.error.message}`);
   if (r.status !== 0) {
-    const said = `${r.stdout}\n${r.stderr}`.trim().split('\n').slice(-5).join('\n');
+    const said = `${r.stdout}\n${r.stderr}`.trim().split('\n').slice(-40).join('\n');
     throw new Error(`${program} ${args.slice(-3).join(' ')} failed:\n${said}`);
   }
   return r.stdout;
