@@ -16,7 +16,7 @@ export interface DetectionOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly machine?: Machine;
-  readonly apiGet?: ApiGet;
+  readonly apiGet: ApiGet;
 }
 
 export class Detection {

@@ -108,9 +108,12 @@ const k8sApi = () =>
   section(
     z.strictObject({
       auth_type: z
-        .literal('serviceAccount', { error: 'only auth_type serviceAccount is supported' })
+        .enum(['none', 'serviceAccount', 'kubeConfig'], {
+          error: (i) => `invalid authType for kubernetes: ${String(i.input)}; use none, serviceAccount or kubeConfig`,
+        })
         .default('serviceAccount')
-        .describe('How the API server is asked; only serviceAccount'),
+        .describe('How the API server knows us'),
+      context: z.string().default('').describe('Context of the kubeconfig; empty: its current one'),
       node_from_env_var: z
         .string()
         .default('K8S_NODE_NAME')

@@ -3,9 +3,22 @@ import { type Batch, makeBatch } from '../../../core/batch.ts';
 import type { Processor, ProcessorContext } from '../../../core/component.ts';
 import { type Environment, environment } from '../../../core/environment.ts';
 import { type Resource, resourceOf } from '../../../core/resource.ts';
+import type { ApiServer } from '../../../kubernetes/api-server.ts';
 import type { ReadonlyValueMap } from '../../../wire/otlp.ts';
 import { Detection } from './detection.ts';
 import type { ResourceDetectionConfig } from './index.ts';
+import type { ApiGet } from './k8s-api.ts';
+
+/** Through the client that all components share; a configuration that cannot be used is a detector that fails. */
+function apiOf(config: ResourceDetectionConfig, ctx: ProcessorContext, env: Environment) {
+  let api: ApiServer | undefined;
+  const get: ApiGet = async (path, signal) => {
+    const { openApiServer } = await import('../../../kubernetes/api-server.ts');
+    api = openApiServer(config.k8s_api, { ...ctx, env });
+    return api.client.getJson(path, { signal });
+  };
+  return { get, closeIdle: () => api?.closeIdle() };
+}
 
 export function makeResourceDetection(
   config: ResourceDetectionConfig,
@@ -13,7 +26,11 @@ export function makeResourceDetection(
   env: Environment = environment(),
 ): Processor {
   const { clock, log, next } = ctx;
-  const detection = ctx.host.shared(`resource_detection/${ctx.id}`, () => new Detection({ config, env, clock, log }));
+  const api = apiOf(config, ctx, env);
+  const detection = ctx.host.shared(
+    `resource_detection/${ctx.id}`,
+    () => new Detection({ config, env, clock, log, apiGet: api.get }),
+  );
   let attributes: ReadonlyValueMap | undefined;
   let known = new WeakMap<Resource, Resource>();
   let isRunning = false;
@@ -32,6 +49,7 @@ export function makeResourceDetection(
     async stop() {
       if (isRunning) await detection.stop();
       isRunning = false;
+      api.closeIdle();
     },
     async consume(batch: Batch) {
       if (attributes !== detection.attributes) {

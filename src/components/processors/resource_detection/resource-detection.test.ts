@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { collector, componentContext, TestSource, until } from '../../../../test/helpers/component.ts';
 import type { ProcessorContext } from '../../../core/component.ts';
 import { SILENT } from '../../../core/log.ts';
 import { resourceOf } from '../../../core/resource.ts';
+import type { Account } from '../../../kubernetes/simulated/accounts.ts';
+import { startApiServer } from '../../../kubernetes/testing.ts';
 import { Detection, type DetectionOptions } from './detection.ts';
 import { detectEnv } from './env.ts';
 import definition, { type ResourceDetectionConfig } from './index.ts';
@@ -116,7 +121,7 @@ for (const [name, sources, over, expected] of names)
 function detection(raw: object, over: Partial<DetectionOptions> = {}) {
   const { context, lines, clock } = componentContext('resource_detection', 'processor');
   const config = parse(raw);
-  const d = new Detection({ config, env: {}, clock, log: context.log, machine: machine(), ...over });
+  const d = new Detection({ config, env: {}, clock, log: context.log, machine: machine(), apiGet: fails, ...over });
   return { d, lines };
 }
 
@@ -140,6 +145,52 @@ test('k8s_api: node and cluster, asked by path', async () => {
   });
   assert.deepEqual(asked, ['/api/v1/nodes/node%2F1', '/api/v1/namespaces/kube-system']);
   await d.stop();
+});
+
+test('k8s_api: asks with the client that all components share, and says which rule is missing', async (t) => {
+  const accounts = new Map<string, Account>([['token', { user: 'system:serviceaccount:obs:agent', rules: [] }]]);
+  const running = await startApiServer({ accounts });
+  const { population } = running;
+  population.put('nodes', { metadata: { name: 'n-1' } });
+  population.put('namespaces', { metadata: { name: 'kube-system' } });
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-detection-'));
+  t.after(async () => {
+    rmSync(dir, { recursive: true });
+    await running.stop();
+  });
+  writeFileSync(
+    join(dir, 'config'),
+    JSON.stringify({
+      'current-context': 'c',
+      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+      clusters: [{ name: 'c', cluster: { server: running.url } }],
+      users: [{ name: 'u', user: { token: 'token' } }],
+    }),
+  );
+  const { context, lines } = componentContext('resource_detection', 'processor');
+  const ctx: ProcessorContext = { ...context, signal: 'logs', pipelineId: 'logs', next: collector().consumer };
+  const env = { K8S_NODE_NAME: 'n-1', KUBECONFIG: join(dir, 'config') };
+  const config = parse({ detectors: ['k8s_api'], k8s_api: { auth_type: 'kubeConfig' } });
+  const refused = makeResourceDetection(config, ctx, env);
+  await refused.start?.();
+  assert.match(
+    String(lines.find((l) => l.level === 'warn')?.fields['error']),
+    /obs\/agent needs this rule in a ClusterRole: \{apiGroups: \[""\], resources: \[nodes\], verbs: \[get\]\}/,
+  );
+  await refused.stop?.(AbortSignal.timeout(100));
+  accounts.set('token', { user: 'system:serviceaccount:obs:agent' });
+  const next = collector();
+  const fresh = componentContext('resource_detection', 'processor');
+  const allowed = makeResourceDetection(config, { ...ctx, ...fresh.context, next: next.consumer }, env);
+  await allowed.start?.();
+  await allowed.consume(new TestSource(true).logs(['x']));
+  assert.deepEqual(Object.fromEntries(next.batches[0]!.groups[0]!.resource.attributes), {
+    'service.name': 'a',
+    'k8s.node.name': 'n-1',
+    'k8s.node.uid': population.get('nodes', '', 'n-1')!.metadata.uid,
+    'k8s.cluster.uid': population.get('namespaces', '', 'kube-system')!.metadata.uid,
+  });
+  await allowed.stop?.(AbortSignal.timeout(100));
 });
 
 test('k8s_api: without the variable the start fails and says what to set', async () => {
@@ -270,7 +321,7 @@ const refused: readonly [raw: unknown, message: RegExp][] = [
   [{ detectors: ['foo'] }, /invalid detector key: foo/],
   [{ system: { hostname_sources: ['foo'] } }, /invalid hostname source/],
   [{ system: { resource_attributes: { 'host.nam': {} } } }, /nam/],
-  [{ k8s_api: { auth_type: 'kubeConfig' } }, /only auth_type serviceAccount/],
+  [{ k8s_api: { auth_type: 'tls' } }, /invalid authType for kubernetes: tls; use none, serviceAccount or kubeConfig/],
 ];
 for (const [raw, message] of refused)
   test(`refused: ${JSON.stringify(raw)}`, () => {
