@@ -94,6 +94,19 @@ test('secrets of a log do not get into the report', () => {
   assert.equal(withoutSecrets('a Basic dXNlcjpwYXNz b'), 'a Basic *** b');
 });
 
+test('what a debug exporter prints of others is not the collector’s trouble', () => {
+  const findings = read(
+    '2026-01-02T10:00:00.000Z\tinfo\tservice\tEverything is ready. Begin running and processing data.',
+    'Body: Str(panic: dial tcp 10.0.0.1:80: connect: connection refused)',
+    '     -> error: Str(invalid configuration: x)',
+    'GET /x 404 context deadline exceeded',
+  );
+  assert.deepEqual(
+    findings.map((f) => f.state),
+    ['ok'],
+  );
+});
+
 test('a log with ever new troubles takes bounded memory', () => {
   const reading = new LogReading(NOW);
   for (let i = 0; i < 5000; i++) {

@@ -24,6 +24,11 @@ export interface LogSummary {
   readonly others: Map<string, number>;
 }
 
+/** Rules for what is printed as it is: the configuration, the start, the end of the process. */
+const PLAIN_RULES = LOG_RULES.filter((r) => r.isPrinted);
+/** The forms of a debug exporter. */
+const PRINTED =
+  /^\s*(?:->|(?:Body|Resource|Scope|Instrumentation|Log|Observed|Timestamp|Severity|Trace|Span|Flags|Metric|Descriptor|NumberDataPoints|Value|Data|Count|Sum|Min|Max|Attributes|EventName|StartTimestamp)\b)/;
 const MAX_GROUPS = 200;
 const MAX_OTHERS = 20;
 const EXAMPLE_CHARS = 240;
@@ -44,7 +49,10 @@ export class LogReading {
     summary.lines++;
     if (entry.level !== '') summary.recognised++;
     if (entry.level === 'debug') return;
-    for (const rule of LOG_RULES) {
+    // Lines without a level: what is printed before there is a log, but also the records that a debug exporter prints.
+    if (entry.level === '' && PRINTED.test(entry.text)) return;
+    const rules = entry.level === '' ? PLAIN_RULES : LOG_RULES;
+    for (const rule of rules) {
       const match = rule.pattern.exec(entry.text);
       if (!match) continue;
       const what = rule.what(match, entry);

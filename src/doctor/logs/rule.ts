@@ -4,6 +4,8 @@ import type { LogEntry } from './line.ts';
 export interface LogRule {
   readonly id: string;
   readonly state: 'failure' | 'warning';
+  /** Also of lines without a level, which a process prints when it has no log yet or no more. */
+  readonly isPrinted?: boolean;
   /** Of the text of an entry: message and fields, a line each. */
   readonly pattern: RegExp;
   /** One sentence; lines of which it is the same are one finding, so nothing in it may differ from line to line. */

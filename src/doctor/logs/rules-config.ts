@@ -6,6 +6,7 @@ const VALIDATE = '`sluice validate --config FILE` shows file, line and column';
 export const CONFIG_RULES: readonly LogRule[] = [
   {
     id: 'removed-component',
+    isPrinted: true,
     state: 'failure',
     pattern: /unknown type: \\*"(\w+)\\*" for id: \\*"([^"\\]+)\\*"/,
     what: (m) => `the configuration names ${m[2]}, a component that this collector does not have`,
@@ -16,6 +17,7 @@ export const CONFIG_RULES: readonly LogRule[] = [
   },
   {
     id: 'unknown-key',
+    isPrinted: true,
     state: 'failure',
     pattern: /has invalid keys: ([^\n"]+)/,
     what: (m) => `the configuration has keys that nothing knows: ${m[1]}`,
@@ -23,6 +25,7 @@ export const CONFIG_RULES: readonly LogRule[] = [
   },
   {
     id: 'reference',
+    isPrinted: true,
     state: 'failure',
     pattern: /references (\w+) \\*"([^"\\]+)\\*" which is not configured/,
     what: (m) => `a pipeline names the ${m[1]} ${m[2]}, which is not configured`,
@@ -30,6 +33,7 @@ export const CONFIG_RULES: readonly LogRule[] = [
   },
   {
     id: 'unmarshal',
+    isPrinted: true,
     state: 'failure',
     pattern: /cannot unmarshal the configuration|error decoding '|yaml: (?:line \d+|unmarshal)|failed to get config/,
     what: () => 'the configuration cannot be read',
@@ -37,6 +41,7 @@ export const CONFIG_RULES: readonly LogRule[] = [
   },
   {
     id: 'invalid',
+    isPrinted: true,
     state: 'failure',
     pattern: /invalid configuration(?:: ([^\n]+))?/,
     what: (m) => `the configuration breaks a rule${m[1] ? `: ${m[1]}` : ''}`,
@@ -54,6 +59,7 @@ export const CONFIG_RULES: readonly LogRule[] = [
   },
   {
     id: 'port-taken',
+    isPrinted: true,
     state: 'failure',
     pattern:
       /(?:listen \w+ (\S+): )?bind: address already in use|EADDRINUSE[^\n]*?(?:address already in use )?(\S*:\d+)/,
@@ -77,6 +83,7 @@ export const CONFIG_RULES: readonly LogRule[] = [
   },
   {
     id: 'panic',
+    isPrinted: true,
     state: 'failure',
     pattern: /^(?:panic: |fatal error: |Uncaught |Unhandled error)/m,
     what: () => 'the collector crashed',

@@ -186,6 +186,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'memory-hard',
+    isPrinted: true,
     state: 'failure',
     pattern:
       /Memory usage is above hard limit|JavaScript heap out of memory|runtime: out of memory|fatal error: out of memory/,

@@ -13,6 +13,7 @@ export const FILE_RULES: readonly LogRule[] = [
   },
   {
     id: 'storage-denied',
+    isPrinted: true,
     state: 'failure',
     pattern:
       /(?:mkdir (\/[\w/.-]+)|(?:open|cannot open)[^\n]*?(\/[\w/.-]*(?:storage|otelcol|checkpoint)[\w/.-]*))[^\n]*?(?:permission denied|read-only file system)/i,
@@ -21,6 +22,7 @@ export const FILE_RULES: readonly LogRule[] = [
   },
   {
     id: 'storage-missing',
+    isPrinted: true,
     state: 'failure',
     pattern: /directory must exist: stat ([^:\s]+): no such file or directory/,
     what: (m) => `the directory ${m[1]} of a storage extension is not there`,
@@ -28,6 +30,7 @@ export const FILE_RULES: readonly LogRule[] = [
   },
   {
     id: 'storage-locked',
+    isPrinted: true,
     state: 'failure',
     pattern: /([^\s"]+) is in use: timeout after|open [^\n]*?: timeout$|failed to open [^\n]*database[^\n]*timeout/m,
     what: (m) => `another process holds the stored offsets${m[1] ? ` (${m[1]})` : ''}`,
@@ -36,6 +39,7 @@ export const FILE_RULES: readonly LogRule[] = [
   },
   {
     id: 'disk-full',
+    isPrinted: true,
     state: 'failure',
     pattern: /no space left on device|ENOSPC(?!.*watch)|database or disk is full/,
     what: (_, e) => `a disk is full (${who(e, 'collector')})`,
