@@ -306,3 +306,16 @@ test('credentials are references to variables from a Secret, never text', () => 
     },
   });
 });
+
+test('pods come from the kubelet of the node when asked for, with its certificate checked as for its metrics', () => {
+  const kubelet = (tls: 'verify' | 'skip') => {
+    const { tiers } = collection({
+      agent: { presets: { kubernetesAttributes: { podSource: 'kubelet' }, kubeletMetrics: { tls } } },
+      gateway: false,
+    });
+    return (tiers[0]!.config.processors!['k8s_attributes'] as { kubelet: unknown }).kubelet;
+  };
+  const endpoint = '${env:K8S_NODE_IP}:10250';
+  assert.deepEqual(kubelet('verify'), { enabled: true, endpoint });
+  assert.deepEqual(kubelet('skip'), { enabled: true, endpoint, insecure_skip_verify: true });
+});

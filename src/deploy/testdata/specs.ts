@@ -103,6 +103,21 @@ export const SPECS: Readonly<Record<string, Spec>> = {
       },
     },
   },
+  own: {
+    agent: {
+      presets: {
+        logsCollection: { autoParse: true, includeCollectorLogs: true, dockerRuntime: true },
+        falco: { anywhere: true, minimumPriority: 'notice', namespaces: ['security'] },
+        kubeletMetrics: false,
+        hostMetrics: false,
+      },
+    },
+    gateway: {
+      namespace: 'otel-gateway',
+      presets: { clusterMetrics: { distribution: 'openshift' }, kubernetesEvents: { details: false } },
+    },
+    destinations: { logs: { url: 'http://loki.logging:3100/otlp', persistentQueue: false } },
+  },
   edited: {
     agent: {
       presets: { hostMetrics: { mount: 'proc' }, logsCollection: { checkpoints: false } },
