@@ -163,6 +163,13 @@ test('diff tells what changes in the cluster of the kubeconfig', async (t) => {
   assert.match(changed.stdout, /^Concerns security:\n {2}~ ClusterRole otel-agent\n {6}- get secrets\n/);
   assert.match(changed.stdout, /\+ ConfigMap opentelemetry\/otel-gateway \(new\)/);
   assert.ok(running.server.requests.every((r) => r.method === 'GET' && !r.path.includes('secret')));
+  const agentOnly = await sluice(
+    ['diff', file('only.yaml', 'clusterName: home\nagent: {presets: {hostMetrics: false}}\ngateway: false\n')],
+    { env },
+  );
+  assert.match(agentOnly.stdout, /- ClusterRoleBinding otel-gateway \(gone\)/);
+  assert.match(agentOnly.stdout, /- Deployment opentelemetry\/otel-gateway \(gone\)/);
+  assert.match(agentOnly.stderr, /stays in the cluster until it is deleted/);
   const nobody = await sluice(['diff', YAML, '--context', 'b'], { env });
   assert.deepEqual([nobody.status, /context "b" is not in/.test(nobody.stderr)], [2, true]);
 });

@@ -26,6 +26,10 @@ export async function run(args: Arguments): Promise<number> {
       : rendered(former);
     const diffs = diffObjects(before, after, { isLive });
     process.stdout.write(args.bools['json'] ? `${JSON.stringify(diffs, null, 2)}\n` : describeDiff(diffs));
+    if (isLive && diffs.some((d) => d.is === 'gone'))
+      process.stderr.write(
+        'What is gone from the spec stays in the cluster until it is deleted with kubectl delete.\n',
+      );
     return diffs.length > 0 ? 1 : 0;
   } catch (error) {
     process.stderr.write(`Error: ${describeError(error)}\n`);
