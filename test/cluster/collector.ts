@@ -72,7 +72,9 @@ export async function makeAccount(
     const roles = namespaced.flatMap((n) => bind('Role', n.namespace, n.rules));
     await cluster.apply(...bind('ClusterRole', undefined, everywhere), ...roles);
     // The API server goes by it a moment after it was written.
-    for (const { namespace: inside, rules } of [{ namespace, rules: [] }, ...namespaced])
+    const own = { namespace, rules: [] };
+    const places = namespaced.some((n) => n.namespace === namespace) ? namespaced : [own, ...namespaced];
+    for (const { namespace: inside, rules } of places)
       await until(
         async () => rightsIn(await review(inside)) === rightsIn([...everywhere, ...rules]),
         `the rights of ${user}`,
