@@ -42,13 +42,14 @@ export function usedComponents(config: CollectorConfig): UsedComponent[] {
     if (signal !== undefined) known.signals.add(signal);
     used.set(key, known);
   };
-  for (const id of config.service.extensions ?? []) use('extensions', id);
+  for (const id of textsOf(config.service.extensions)) use('extensions', id);
   const has = (section: SectionName, id: string): boolean => Object.hasOwn(config[section] ?? {}, id);
-  for (const [pipeline, { receivers, processors = [], exporters }] of Object.entries(config.service.pipelines)) {
+  for (const [pipeline, members] of Object.entries(config.service.pipelines)) {
     const signal = typeOf(pipeline);
-    for (const id of receivers) use(has('connectors', id) ? 'connectors' : 'receivers', id, signal);
-    for (const id of processors) use('processors', id, signal);
-    for (const id of exporters) use(has('connectors', id) ? 'connectors' : 'exporters', id, signal);
+    const { receivers, processors, exporters } = sectionOf(members);
+    for (const id of textsOf(receivers)) use(has('connectors', id) ? 'connectors' : 'receivers', id, signal);
+    for (const id of textsOf(processors)) use('processors', id, signal);
+    for (const id of textsOf(exporters)) use(has('connectors', id) ? 'connectors' : 'exporters', id, signal);
   }
   return [...used.values()].map(({ section, id, signals }) => ({
     section,
