@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -48,4 +48,39 @@ test('without any cluster it is said what would help', () => {
   const { isInside, access, accessProblem } = find({ env: { HOME: dir }, serviceAccountDir: join(dir, 'none') });
   assert.deepEqual([isInside, access], [false, undefined]);
   assert.match(accessProblem, /^KUBECONFIG is not set and .*\.kube\/config is not there; name one with --kubeconfig$/);
+});
+
+const withProgram = (script: string, more = '', command = './credentials'): string => {
+  const program = join(dir, 'credentials');
+  writeFileSync(program, `#!/bin/sh\n${script}\n`);
+  chmodSync(program, 0o755);
+  const file = join(dir, 'kubeconfig-exec');
+  writeFileSync(
+    file,
+    `current-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: "https://api:6443"}}]\n` +
+      `users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: ${command}${more}}}}]\n`,
+  );
+  return file;
+};
+
+test('credentials of managed clusters come from the program that the kubeconfig names', async () => {
+  const kubeconfig = withProgram(
+    `printf '{"kind":"ExecCredential","status":{"token":"%s-%s-%s"}}' "$1" "$REGION" "$(printf %s "$KUBERNETES_EXEC_INFO" | grep -c client.authentication.k8s.io/v1)"`,
+    ', args: [get-token], env: [{name: REGION, value: north}]',
+  );
+  const { access } = find({ kubeconfig, env: { PATH: process.env['PATH'] } });
+  assert.deepEqual(await access!.headers(), { authorization: 'Bearer get-token-north-1' });
+});
+
+test('a program that fails, says nothing or is not there is told by its name, without what it said to us', () => {
+  assert.throws(
+    () => find({ kubeconfig: withProgram('echo "please log in" >&2; exit 3') }),
+    /^Error: --kubeconfig: exec: \.\/credentials ended with 3: please log in$/,
+  );
+  assert.throws(
+    () => find({ kubeconfig: withProgram('echo opensesame') }),
+    /^Error: --kubeconfig: exec: \.\/credentials did not answer with an ExecCredential$/,
+  );
+  assert.throws(() => find({ kubeconfig: withProgram(`echo '{"status":{}}'`) }), /gave neither token nor certificate$/);
+  assert.throws(() => find({ kubeconfig: withProgram('', '', 'no-such-program') }), /no-such-program is not installed/);
 });

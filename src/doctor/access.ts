@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { messageOf } from '../core/errors.ts';
 import { type Access, type AccessContext, SERVICE_ACCOUNT_DIR, serviceAccountAccess } from '../kubernetes/access.ts';
+import { runCredentialCommand } from '../kubernetes/credential-command.ts';
 import { kubeconfigAccess } from '../kubernetes/kubeconfig.ts';
 
 export interface FoundAccess {
@@ -33,7 +34,9 @@ export function findAccess(o: AccessOptions): FoundAccess {
   const isInside = o.kubeconfig === '' && Boolean(env['KUBERNETES_SERVICE_HOST']) && existsSync(join(dir, 'token'));
   const ownNamespace = isInside ? readText(join(dir, 'namespace')) : '';
   try {
-    const access = isInside ? serviceAccountAccess(env, o, dir) : kubeconfigAccess(env, o.context, o);
+    const access = isInside
+      ? serviceAccountAccess(env, o, dir)
+      : kubeconfigAccess(env, o.context, o, runCredentialCommand);
     return { isInside, access, accessProblem: '', ownNamespace, env };
   } catch (e) {
     const text = messageOf(e).replace('error connecting to k8s with auth_type=kubeConfig: ', '');

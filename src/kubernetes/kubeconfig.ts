@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import type { Environment } from '../core/environment.ts';
 import { messageOf } from '../core/errors.ts';
 import { type Access, type AccessContext, type AccessSources, makeAccess, type Source } from './access.ts';
+import type { CommandCredentials, RunCredentialCommand } from './credential-command.ts';
 
 type Section = Readonly<Record<string, unknown>>;
 
@@ -27,10 +28,18 @@ const sectionOf = (value: unknown): Section =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Section) : {};
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** What `context` (empty: the current one) says about the API server and us. */
-export function kubeconfigAccess(env: Environment, context: string, ctx: AccessContext): Access {
+/**
+ * What `context` (empty: the current one) says about the API server and us. `run` is for commands of people: without it,
+ * credentials that a program gives are refused.
+ */
+export function kubeconfigAccess(
+  env: Environment,
+  context: string,
+  ctx: AccessContext,
+  run?: RunCredentialCommand,
+): Access {
   try {
-    return makeAccess(sourcesOf(readKubeconfig(env), context), ctx);
+    return makeAccess(sourcesOf(readKubeconfig(env), context, run && ((exec, dir) => run(exec, dir, env))), ctx);
   } catch (e) {
     throw new Error(`error connecting to k8s with auth_type=kubeConfig: ${messageOf(e)}`, { cause: e });
   }
@@ -81,7 +90,11 @@ function readKubeconfig(env: Environment): Kubeconfig {
   return { files: found, currentContext, clusters, users, contexts };
 }
 
-function sourcesOf(config: Kubeconfig, asked: string): AccessSources {
+function sourcesOf(
+  config: Kubeconfig,
+  asked: string,
+  run: ((exec: Section, dir: string) => CommandCredentials) | undefined,
+): AccessSources {
   const where = config.files.join(', ');
   const find = (kind: string, map: ReadonlyMap<string, Named>, name: string): Named => {
     const entry = map.get(name);
@@ -101,8 +114,10 @@ function sourcesOf(config: Kubeconfig, asked: string): AccessSources {
       `the cluster of context ${JSON.stringify(name)} has no server with http:// or https:// in ${where}`,
     );
   refuse(cluster.value, 'proxy-url', 'a proxy is not supported');
+  const exec = sectionOf(user.value['exec']);
+  const given = run && Object.keys(exec).length > 0 ? run(exec, user.dir) : undefined;
   refuse(
-    user.value,
+    given ? {} : user.value,
     'exec',
     'credentials from a program are not supported; write a token with `kubectl create token`, or use auth_type: serviceAccount',
   );
@@ -111,9 +126,9 @@ function sourcesOf(config: Kubeconfig, asked: string): AccessSources {
   return {
     url,
     ca: sourceOf(cluster, 'certificate-authority'),
-    cert: sourceOf(user, 'client-certificate'),
-    key: sourceOf(user, 'client-key'),
-    token: tokenOf(user),
+    cert: given?.cert ?? sourceOf(user, 'client-certificate'),
+    key: given?.key ?? sourceOf(user, 'client-key'),
+    token: given?.token ?? tokenOf(user),
     basic: password === '' ? undefined : { username: textOf(user.value['username']), password },
     serverName: textOf(cluster.value['tls-server-name']) || undefined,
     isVerified: cluster.value['insecure-skip-tls-verify'] !== true,

@@ -119,6 +119,7 @@ export async function enrichmentOf(
     clock: ctx.clock,
     log: ctx.log,
     env: ctx.env,
+    telemetry,
   });
   try {
     cluster.start();
