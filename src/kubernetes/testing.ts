@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type LogLine, ManualClock, recordingLog } from '../../test/helpers/component.ts';
+import type { StorageClient } from '../core/storage.ts';
 import { TelemetryRegistry } from '../core/telemetry.ts';
 import { type Access, makeAccess } from './access.ts';
 import { ApiServer, type ApiServerOptions } from './api-server.ts';
@@ -9,6 +10,25 @@ import type { CacheListener, Kept, Kind } from './cache.ts';
 import { compactVersion } from './object.ts';
 import { SimulatedApiServer, type SimulatedApiServerOptions } from './simulated/api-server.ts';
 import { type Draft, Population, type SimulatedResource } from './simulated/population.ts';
+
+/** A storage extension whose content can be looked at. */
+export class MemoryStorage {
+  readonly content = new Map<string, string>();
+  isClosed = false;
+  readonly client = async (): Promise<StorageClient> => ({
+    get: (k) => (this.content.has(k) ? Buffer.from(this.content.get(k)!) : undefined),
+    set: (k, v) => void this.content.set(k, Buffer.from(v).toString()),
+    delete: (k) => void this.content.delete(k),
+    batch: (ops) => {
+      if (this.isClosed) throw new Error('closed');
+      for (const o of ops)
+        if (o.op === 'set') this.content.set(o.key, Buffer.from(o.value).toString());
+        else this.content.delete(o.key);
+    },
+    walk: () => {},
+    close: () => {},
+  });
+}
 
 export interface RunningApiServer {
   readonly url: string;

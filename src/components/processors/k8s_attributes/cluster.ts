@@ -6,6 +6,7 @@ import type { Clock } from '../../../core/clock.ts';
 import { type Environment, environment } from '../../../core/environment.ts';
 import { ConfigError, messageOf } from '../../../core/errors.ts';
 import type { Logger } from '../../../core/log.ts';
+import type { Telemetry } from '../../../core/telemetry.ts';
 import type { ApiServer } from '../../../kubernetes/api-server.ts';
 import type { Kind, ObjectCache, Subscription } from '../../../kubernetes/cache.ts';
 import type { KubernetesClient } from '../../../kubernetes/client.ts';
@@ -18,6 +19,7 @@ import { keysOf } from './identify.ts';
 import { KubeletPods } from './kubelet-pods.ts';
 import { PodIndex } from './pod-index.ts';
 import type { Rules } from './rules.ts';
+import { cacheSize, counted } from './watcher.ts';
 
 const SWEEP_MS = 30_000;
 
@@ -70,6 +72,7 @@ export interface ClusterOptions {
   readonly api: () => ApiServer;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly telemetry: Telemetry;
   /** For tests: the kubelet. */
   readonly kubelet?: Pick<KubernetesClient, 'get' | 'parse'> | undefined;
   readonly env?: Environment;
@@ -154,6 +157,8 @@ export class Cluster implements Surroundings {
   #telling: NodeJS.Immediate | undefined;
   readonly #graceMs: number;
   readonly #nowMs: () => number;
+  readonly #telemetry: Telemetry;
+  readonly #sizeChanged: (size: number) => void;
   readonly #namespaces = new Map<string, ObjectFacts>();
   readonly #nodes = new Map<string, ObjectFacts>();
   readonly #owners = new Map<OwnerKind, Map<string, ObjectFacts>>();
@@ -162,7 +167,9 @@ export class Cluster implements Surroundings {
   #sweeping: NodeJS.Timeout | undefined;
 
   constructor(options: ClusterOptions) {
-    const { id, config, rules, api, clock, env = environment() } = options;
+    const { id, config, rules, api, clock, telemetry, env = environment() } = options;
+    this.#telemetry = telemetry;
+    this.#sizeChanged = cacheSize(telemetry);
     this.#graceMs = config.pod_delete_grace_period;
     this.#nowMs = () => clock.monotonicMs();
     const associations = config.pod_association;
@@ -232,17 +239,22 @@ export class Cluster implements Surroundings {
     this.#watched.push({
       cache: pods,
       subscribe: () =>
-        pods.subscribe({
-          added: (pod) => {
-            this.pods.add(pod);
-            this.#tell(pod);
-          },
-          updated: (pod, before) => {
-            this.pods.update(pod, before);
-            this.#tell(pod);
-          },
-          deleted: (pod) => this.pods.delete(pod),
-        }),
+        pods.subscribe(
+          counted<PodFacts>(this.#telemetry, kind, {
+            added: (pod) => {
+              this.pods.add(pod);
+              this.#tell(pod);
+            },
+            updated: (pod, before) => {
+              this.pods.update(pod, before);
+              this.#tell(pod);
+            },
+            deleted: (pod) => {
+              this.pods.delete(pod);
+              this.#sizeChanged(this.pods.size);
+            },
+          }),
+        ),
     });
   }
 
@@ -269,10 +281,10 @@ export class Cluster implements Surroundings {
       cache,
       subscribe: () => {
         void cache.synced.then(changed);
-        return cache.subscribe({
+        const listener = {
           added: put,
           updated: put,
-          deleted: (o) => {
+          deleted: (o: ObjectFacts): void => {
             const forget = (): void => {
               remove(o);
               changed();
@@ -280,12 +292,14 @@ export class Cluster implements Surroundings {
             if (this.#graceMs > 0) this.#gone.set(o.uid, { name: nameOf(o), sinceMs: this.#nowMs(), forget });
             else forget();
           },
-        });
+        };
+        return cache.subscribe(counted(this.#telemetry, kind, listener));
       },
     });
   }
 
   #tell(pod: PodFacts): void {
+    this.#sizeChanged(this.pods.size);
     for (const listener of this.#listeners) listener.changed(pod);
   }
 
@@ -300,6 +314,7 @@ export class Cluster implements Surroundings {
   /** Forgets deleted pods of which nothing came for the time of grace, then what was around them. */
   sweep(): void {
     this.pods.sweep();
+    this.#sizeChanged(this.pods.size);
     const until = this.#nowMs() - this.#graceMs;
     const old = [...this.#gone].filter(([, { sinceMs }]) => sinceMs <= until);
     if (old.length === 0) return;
@@ -342,6 +357,7 @@ export class Cluster implements Surroundings {
     for (const s of this.#subscriptions) s.stop();
     this.#subscriptions = [];
     this.pods.clear();
+    this.#sizeChanged(0);
     this.#gone.clear();
     this.#namespaces.clear();
     this.#nodes.clear();

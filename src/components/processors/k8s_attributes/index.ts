@@ -3,6 +3,7 @@ import { defineProcessor } from '../../../core/component.ts';
 import { CACHE_INSTRUMENTS } from '../../../kubernetes/cache-telemetry.ts';
 import { schema } from './config.ts';
 import { INSTRUMENTS } from './instruments.ts';
+import { WATCHER_INSTRUMENTS } from './watcher.ts';
 
 export default defineProcessor({
   id: 'k8s_attributes',
@@ -11,7 +12,7 @@ export default defineProcessor({
   stability: 'beta',
   signals: ['logs', 'metrics', 'traces'],
   schema,
-  telemetry: [...Object.values(INSTRUMENTS), ...CACHE_INSTRUMENTS],
+  telemetry: [...Object.values(INSTRUMENTS), ...WATCHER_INSTRUMENTS, ...CACHE_INSTRUMENTS],
   create: async (config, ctx) => {
     const { makeK8sAttributes } = await import('./processor.ts');
     return makeK8sAttributes(config, ctx);

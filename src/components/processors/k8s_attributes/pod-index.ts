@@ -29,6 +29,11 @@ export class PodIndex {
     this.#options = options;
   }
 
+  /** Identities that lead to a pod. */
+  get size(): number {
+    return this.#pods.size;
+  }
+
   get deletedCount(): number {
     return this.#deleted.size;
   }

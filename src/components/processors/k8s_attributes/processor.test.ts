@@ -420,3 +420,22 @@ test('pods come from the kubelet when it is the source, at once when records wai
   assert.equal(api.caches.length, 0);
   await r.stop();
 });
+
+test('what is watched is counted as otelcol counts it', async (t) => {
+  const api = new FakeApi();
+  const config = { extract: { metadata: ['k8s.pod.name', 'k8s.node.uid'] }, pod_association: BY_UID };
+  const r = await running(config, api.api);
+  t.after(() => r.stop());
+  api.put('nodes', object({ name: 'node-1', uid: 'u-node' }));
+  api.put('pods', pod(1));
+  api.put('pods', pod(2));
+  api.put('pods', pod(2, { status: { podIP: '10.9.9.9' } }));
+  api.remove('pods', uidOf(1));
+  const counts = (kind: string) =>
+    ['added', 'updated', 'deleted'].map((change) => r.value(`otelcol_k8s_watcher_${kind}_${change}`));
+  assert.deepEqual(counts('pod'), [2, 1, 1]);
+  assert.deepEqual(counts('node'), [1, 0, 0]);
+  assert.ok(r.value('otelcol_k8s_watcher_pod_cache_size')! >= 2);
+  await r.stop();
+  assert.equal(r.value('otelcol_k8s_watcher_pod_cache_size'), 0);
+});

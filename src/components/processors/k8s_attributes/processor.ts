@@ -71,6 +71,7 @@ export function makeK8sAttributes(
         api: () => api ?? openApiServer(config, ctx),
         clock: ctx.clock,
         log: ctx.log,
+        telemetry: ctx.telemetry,
         kubelet,
       }),
   );

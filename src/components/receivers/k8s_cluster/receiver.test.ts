@@ -190,6 +190,29 @@ describe('k8s_cluster', () => {
     assert.match(String(error.fields['error']), /apiGroups: \["batch"\], resources: \[jobs\], verbs: \[(list|watch)/);
   });
 
+  it('what cannot be read for ten minutes stops the process, and not a moment earlier', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const forbidden = { status: 403, message: 'forbidden' };
+    const r = await rig(t, { server: { fault: ({ path }) => (path === '/api/v1/pods' ? forbidden : undefined) } });
+    const turns = async (isEnough: () => boolean): Promise<void> => {
+      for (let i = 0; i < 100_000 && !isEnough(); i++) await new Promise((resolve) => setImmediate(resolve));
+      assert.ok(isEnough());
+    };
+    await r.receiver.start();
+    await turns(() => r.apiLines.some((l) => l.level === 'error') && r.server.openWatches >= 8);
+    const { length: before } = r.server.requests;
+    t.mock.timers.tick(10 * 60_000 - 1);
+    // It goes on asking.
+    await turns(() => r.server.requests.length > before);
+    assert.equal(r.fatal.length, 0);
+    t.mock.timers.tick(1);
+    await turns(() => r.fatal.length > 0);
+    assert.match(r.fatal[0]!.message, /^failed to start collector: initial cache sync: pods: .*forbidden/);
+    assert.equal(r.lines.find((l) => l.level === 'error')?.message, 'Timed out waiting for initial cache sync.');
+    await turns(() => r.server.openWatches === 0);
+    t.mock.timers.reset();
+  });
+
   it('endpoints of a service are summed over its slices, and follow them', async (t) => {
     const r = await rig(t, { config: { metrics: { 'k8s.service.endpoint.count': { enabled: true } } } });
     const slice = (name: string, endpoints: object[]) =>

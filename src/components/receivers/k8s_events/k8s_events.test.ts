@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { componentContext, until } from '../../../../test/helpers/component.ts';
 import { type Batch, DELIVERED, settleBatch } from '../../../core/batch.ts';
+import type { LeaderListener } from '../../../kubernetes/leader.ts';
 import type { Draft } from '../../../kubernetes/simulated/population.ts';
-import { startApiServer, testApi } from '../../../kubernetes/testing.ts';
+import { MemoryStorage, type RunningApiServer, startApiServer, testApi } from '../../../kubernetes/testing.ts';
 import type { ReadonlyValueMap } from '../../../wire/otlp.ts';
 import { type LogRecord, logRecords } from '../../../wire/otlp-logs.ts';
 import definition, { type K8sEventsConfig } from './index.ts';
@@ -13,8 +14,15 @@ import { k8sEventsReceiver } from './receiver.ts';
 
 const INPUT = join(import.meta.dirname, '../../../../test/conformance/cases/k8s-objects-core-events-watch/input');
 
-async function rig(t: TestContext, config: object = {}) {
-  const running = await startApiServer();
+interface Made {
+  readonly extensions?: Readonly<Record<string, unknown>>;
+  /** Of the test before a restart. */
+  readonly running?: RunningApiServer;
+  readonly settles?: boolean;
+}
+
+async function rig(t: TestContext, config: object = {}, made: Made = {}) {
+  const running = made.running ?? (await startApiServer());
   const { api } = testApi(running.url);
   const base = componentContext('k8s_events', 'receiver');
   const got: { record: LogRecord; resource: ReadonlyValueMap; scope: string }[] = [];
@@ -23,20 +31,22 @@ async function rig(t: TestContext, config: object = {}) {
       for (const g of batch.groups)
         for (const record of logRecords(g.items))
           got.push({ record, resource: g.resource.attributes, scope: g.scope.fields.name });
-      settleBatch(batch, DELIVERED);
+      if (made.settles !== false) settleBatch(batch, DELIVERED);
     },
   };
   const clock = { ...base.context.clock, nowUnixNano: () => 7n, monotonicMs: () => performance.now() };
   const parsed = definition.schema.parse(config) as K8sEventsConfig;
-  const receiver = k8sEventsReceiver(parsed, { ...base.context, clock, outputs: { logs: next } }, api, {
+  const host = { ...base.host, extension: (id: string) => made.extensions?.[id] };
+  const receiver = k8sEventsReceiver(parsed, { ...base.context, clock, host, outputs: { logs: next } }, api, {
     initialMs: 5,
   });
   t.after(async () => {
     await receiver.stop?.(AbortSignal.timeout(5000));
     api.client.close();
-    await running.stop();
+    if (!made.running) await running.stop();
   });
-  return { ...running, ...base, receiver, got };
+  const names = () => got.map((g) => g.record.attributes.get('k8s.event.name'));
+  return { ...running, ...base, running, receiver, got, names };
 }
 
 const event = (name: string, count: number, namespace = 'shop'): Draft => ({
@@ -150,4 +160,93 @@ it('only the namespaces that are wanted are watched', async (t) => {
   for (const ns of ['other', 'data', 'shop']) r.population.put('events', event(`in-${ns}`, 1, ns));
   await until(() => r.got.length === 2);
   assert.deepEqual(r.got.map((g) => g.record.attributes.get('k8s.event.name')).sort(), ['in-data', 'in-shop']);
+});
+
+it('with storage it goes on where what was settled ends, through a restart and a version that is gone', async (t) => {
+  const storage = new MemoryStorage();
+  const extensions = { file_storage: storage };
+  const config = { storage: 'file_storage' };
+  const first = await rig(t, config, { extensions });
+  await first.receiver.start?.();
+  await until(() => first.server.openWatches === 1);
+  const { population, running } = first;
+  population.put('events', event('a', 1));
+  await until(() => first.got.length === 1);
+  await first.receiver.stop?.(AbortSignal.timeout(5000));
+  assert.deepEqual([...storage.content], [['latestResourceVersion/events', String(population.revision)]]);
+  population.put('events', event('b', 1));
+  population.put('events', event('c', 1));
+
+  // What is not settled is not stored: it comes again.
+  const second = await rig(t, config, { extensions, running, settles: false });
+  await second.receiver.start?.();
+  await until(() => second.got.length === 2);
+  assert.deepEqual(second.names(), ['b', 'c']);
+  await second.receiver.stop?.(AbortSignal.timeout(5000));
+
+  population.put('events', event('d', 1));
+  population.remove('events', 'shop', 'b');
+  population.compact();
+  const third = await rig(t, config, { extensions, running });
+  await third.receiver.start?.();
+  await until(() => third.got.length === 2);
+  assert.deepEqual(third.names(), ['c', 'd']);
+  population.put('events', event('e', 1));
+  await until(() => third.got.length === 3);
+  await third.receiver.stop?.(AbortSignal.timeout(5000));
+  assert.equal(storage.content.get('latestResourceVersion/events'), String(population.revision));
+});
+
+it('each namespace has a stored version of its own', async (t) => {
+  const storage = new MemoryStorage();
+  const r = await rig(t, { storage: 's', namespaces: ['shop', 'data'] }, { extensions: { s: storage } });
+  await r.receiver.start?.();
+  await until(() => r.server.openWatches === 2);
+  r.population.put('events', event('in-shop', 1, 'shop'));
+  r.population.put('events', event('in-data', 1, 'data'));
+  await until(() => r.got.length === 2);
+  await r.receiver.stop?.(AbortSignal.timeout(5000));
+  const versionOf = (namespace: string) =>
+    r.population.get('events', namespace, `in-${namespace}`)!.metadata.resourceVersion;
+  assert.deepEqual(
+    [...storage.content].sort(),
+    ['data', 'shop'].map((n) => [`latestResourceVersion/events.${n}`, versionOf(n)]),
+  );
+});
+
+it('only the leader watches, and goes on where it stopped when it leads again', async (t) => {
+  let listener: LeaderListener | undefined;
+  const elector = {
+    onLeadership(l: LeaderListener) {
+      listener = l;
+      return () => {};
+    },
+  };
+  const extensions = { k8s_leader_elector: elector, s: new MemoryStorage() };
+  const r = await rig(t, { k8s_leader_elector: 'k8s_leader_elector', storage: 's' }, { extensions });
+  await r.receiver.start?.();
+  assert.deepEqual([r.server.openWatches, r.server.requests.length], [0, 0]);
+  listener!.started();
+  await until(() => r.server.openWatches === 1);
+  r.population.put('events', event('a', 1));
+  await until(() => r.got.length === 1);
+  listener!.stopped();
+  await until(() => r.server.openWatches === 0);
+  r.population.put('events', event('b', 1));
+  listener!.started();
+  await until(() => r.got.length === 2);
+  assert.deepEqual(r.names(), ['a', 'b']);
+});
+
+it('extensions that are missing or of another kind fail the start', async (t) => {
+  const rows: readonly [object, RegExp][] = [
+    [{ storage: 'x' }, /storage extension 'x' not found/],
+    [{ storage: 'other' }, /non-storage extension 'other' found/],
+    [{ k8s_leader_elector: 'x' }, /unknown k8s leader elector "x"/],
+    [{ k8s_leader_elector: 'other' }, /"other" is not a k8s leader elector/],
+  ];
+  for (const [config, message] of rows) {
+    const r = await rig(t, config, { extensions: { other: {} } });
+    await assert.rejects(async () => r.receiver.start?.(), message);
+  }
 });

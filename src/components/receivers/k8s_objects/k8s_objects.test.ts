@@ -6,9 +6,9 @@ import { until } from '../../../../test/helpers/component.ts';
 import { permanent, retryable } from '../../../core/errors.ts';
 import type { KubernetesObject } from '../../../kubernetes/object.ts';
 import type { Draft } from '../../../kubernetes/simulated/population.ts';
-import { pod, startApiServer } from '../../../kubernetes/testing.ts';
+import { MemoryStorage, pod, startApiServer } from '../../../kubernetes/testing.ts';
 import type { Value } from '../../../wire/otlp.ts';
-import { MemoryStorage, parse, plain, rig } from './testing.ts';
+import { parse, plain, rig } from './testing.ts';
 
 const CASES = join(import.meta.dirname, '../../../../test/conformance/cases');
 const SCOPE = 'github.com/open-telemetry/opentelemetry-collector-contrib/receiver/k8sobjectsreceiver';

@@ -3,7 +3,6 @@ import type { TestContext } from 'node:test';
 import { componentContext } from '../../../../test/helpers/component.ts';
 import { type Batch, DELIVERED, type Outcome, settleBatch } from '../../../core/batch.ts';
 import type { ReceiverContext } from '../../../core/component.ts';
-import type { StorageClient } from '../../../core/storage.ts';
 import type { SimulatedApiServerOptions } from '../../../kubernetes/simulated/api-server.ts';
 import { type RunningApiServer, startApiServer, testApi } from '../../../kubernetes/testing.ts';
 import type { Value, ValueMap } from '../../../wire/otlp.ts';
@@ -19,24 +18,6 @@ export function plain(v: Value): unknown {
   if (Array.isArray(v)) return v.map(plain);
   if (v instanceof Map) return Object.fromEntries([...v].map(([k, x]) => [k, plain(x)]));
   return v;
-}
-
-export class MemoryStorage {
-  readonly content = new Map<string, string>();
-  isClosed = false;
-  readonly client = async (): Promise<StorageClient> => ({
-    get: (k) => (this.content.has(k) ? Buffer.from(this.content.get(k)!) : undefined),
-    set: (k, v) => void this.content.set(k, Buffer.from(v).toString()),
-    delete: (k) => void this.content.delete(k),
-    batch: (ops) => {
-      if (this.isClosed) throw new Error('closed');
-      for (const o of ops)
-        if (o.op === 'set') this.content.set(o.key, Buffer.from(o.value).toString());
-        else this.content.delete(o.key);
-    },
-    walk: () => {},
-    close: () => {},
-  });
 }
 
 export interface Got {
