@@ -115,6 +115,7 @@ test('doctor and why with a kubeconfig', async (t) => {
       'rights',
       'kubelet',
       'destinations',
+      'victoria-logs',
       'delivery',
       'rotation',
       'metadata',

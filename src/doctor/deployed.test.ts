@@ -38,7 +38,16 @@ for (const engine of ['sluice', 'otelcol-contrib'] as const satisfies readonly E
     const ctx = await contextFor(cluster.url);
     t.after(() => ctx.close());
     const byId = new Map((await runChecks(ctx)).map((r) => [r.id, told(r.findings)]));
-    for (const id of ['configuration', 'pod-security', 'agents', 'pods', 'pod-logs', 'rights', 'duplicates'])
+    for (const id of [
+      'configuration',
+      'pod-security',
+      'agents',
+      'pods',
+      'pod-logs',
+      'rights',
+      'victoria-logs',
+      'duplicates',
+    ])
       assert.deepEqual(
         (byId.get(id) ?? [`${id} says nothing`]).filter((f) => !f.startsWith('ok: ')),
         [],

@@ -13,6 +13,7 @@ import { podSecurity } from './checks/pod-security.ts';
 import { pods } from './checks/pods.ts';
 import { rights } from './checks/rights.ts';
 import { rotation } from './checks/rotation.ts';
+import { victoriaLogs } from './checks/victoria-logs.ts';
 import type { Check, CheckResult, DoctorContext } from './context.ts';
 import { unknown } from './finding.ts';
 
@@ -26,6 +27,7 @@ export const CHECKS: readonly Check[] = [
   rights,
   kubelet,
   destinations,
+  victoriaLogs,
   delivery,
   rotation,
   metadata,

@@ -23,6 +23,7 @@ import { kubelet } from './kubelet.ts';
 import { metadata } from './metadata.ts';
 import { lookAtFiles, podLogs, rootOf } from './pod-logs.ts';
 import { rotation } from './rotation.ts';
+import { victoriaLogs } from './victoria-logs.ts';
 
 const TLS = join(import.meta.dirname, '../../core/testdata/tls');
 const pem = (name: string): string => readFileSync(join(TLS, name), 'utf8');
@@ -147,6 +148,38 @@ test('destinations: outside, the Service behind the name and its endpoints', asy
   const there = await ask();
   assert.equal(there.state, 'unknown');
   assert.equal(there.fix, 'kubectl exec -n opentelemetry daemonset/otel-agent -- sluice doctor');
+});
+
+test('victoria logs: stream fields and messages, by the headers', async () => {
+  const ask = async (headers: string, receivers = 'otlp', endpoint = 'http://vl:9428/insert/opentelemetry') =>
+    findings(victoriaLogs, undefined, {
+      config:
+        'receivers: {otlp: {protocols: {http: {}}}, k8s_objects: {objects: [{name: events}]}}\n' +
+        `exporters: {otlp_http: {endpoint: "${endpoint}", headers: {${headers}}}}\n` +
+        `service: {pipelines: {logs: {receivers: [${receivers}], exporters: [otlp_http]}}}`,
+    });
+  const [none] = await ask('');
+  assert.match(
+    told([none!])[0]!,
+    /^warning: otlp_http of the collector: every resource attribute becomes a stream field/,
+  );
+  assert.equal(
+    none!.fix,
+    'headers of the exporter: {VL-Stream-Fields: "k8s.namespace.name,k8s.pod.name,k8s.container.name"}',
+  );
+  assert.deepEqual(told(await ask('vl-stream-fields: "k8s.namespace.name, k8s.pod.name"')), [
+    'ok: otlp_http of the collector makes few streams',
+  ]);
+  assert.deepEqual(told(await ask('VL-Stream-Fields: "k8s.namespace.name,k8s.pod.uid"')), [
+    'warning: otlp_http of the collector: k8s.pod.uid among the stream fields makes a new stream with every pod or restart',
+  ]);
+  assert.deepEqual(told(await ask('VL-Stream-Fields: a', 'k8s_objects')), [
+    'warning: otlp_http of the collector: events of Kubernetes arrive without a message',
+  ]);
+  assert.deepEqual(told(await ask('VL-Stream-Fields: a, VL-Msg-Field: "object.note,msg"', 'k8s_objects')), [
+    'ok: otlp_http of the collector makes few streams',
+  ]);
+  assert.deepEqual(await ask('', 'otlp', 'http://other:4318'), []);
 });
 
 const kubeletConfig = (endpoint: string, more = ''): string =>
