@@ -4,7 +4,7 @@ import { SILENT } from '../core/log.ts';
 import type { CollectorConfig, Json } from '../deploy/config.ts';
 import { findAccess } from '../doctor/access.ts';
 import type { DoctorConfig } from '../doctor/context.ts';
-import { type ConfigLoader, gather } from '../doctor/gather.ts';
+import { type ConfigLoader, gather, NOT_READ } from '../doctor/gather.ts';
 import type { LoadedConfig } from '../service/config/config.ts';
 import { describeError } from '../service/config/diagnostics.ts';
 import { loadConfig } from '../service/config/load.ts';
@@ -26,16 +26,18 @@ export function doctorContext(args: Arguments, namespace = args.texts['namespace
   });
 }
 
-export const load: ConfigLoader = async (configs, env, { isStrict }) => {
+export const load: ConfigLoader = async (configs, env, { isStrict, isOwn }) => {
+  // A ConfigMap must not make the machine of who looks at it read its files.
+  const files = isOwn ? {} : { readFile: () => NOT_READ };
   let problem: string | undefined;
   try {
-    const strict = await loadConfig({ configs, sets: [] }, env, {});
+    const strict = await loadConfig({ configs, sets: [] }, env, files);
     return { config: fromLoaded(strict), problem };
   } catch (e) {
     problem = describeError(e);
   }
   try {
-    const loose = await loadConfig({ configs, sets: [] }, env, { ignoreRules: true });
+    const loose = await loadConfig({ configs, sets: [] }, env, { ...files, ignoreRules: true });
     // Elsewhere, files and directories that the rules ask for are not those of the pod.
     return { config: fromLoaded(loose), problem: isStrict ? problem : undefined };
   } catch (e) {

@@ -28,11 +28,15 @@ export const POD_CONFIG = '/conf/relay.yaml';
 const NAMES: readonly string[] = ['otel-agent', 'otel-gateway'];
 const IMAGES = /(?:^|[/-])(?:sluice|otelcol[\w-]*|opentelemetry-collector[\w-]*)(?=[:@]|$)/;
 
+/** Stands for what the pod has and doctor does not: values of Secrets, files of references. */
+export const NOT_READ = 'not-read-by-doctor';
+
 /** Reads sources of a configuration; says what is wrong beside what could be read. */
 export type ConfigLoader = (
   sources: readonly string[],
   env: Environment,
-  options: { readonly isStrict: boolean },
+  /** `isOwn`: given by who runs doctor, not found in a cluster. */
+  options: { readonly isStrict: boolean; readonly isOwn: boolean },
 ) => Promise<{ readonly config: DoctorConfig | undefined; readonly problem: string | undefined }>;
 
 export interface GatherOptions {
@@ -118,7 +122,7 @@ async function tiersOf(
 ): Promise<Tier[]> {
   if (o.sources.length > 0 || o.isInside) {
     const sources = o.sources.length > 0 ? o.sources : [POD_CONFIG];
-    const loaded = await o.load(sources, o.env, { isStrict: o.isInside });
+    const loaded = await o.load(sources, o.env, { isStrict: o.isInside, isOwn: true });
     const workload = loaded.config && workloadFor(loaded.config, workloads, o.isInside ? o.env : {});
     return [{ name: workload?.name ?? 'the collector', origin: sources.join(', '), workload, ...loaded }];
   }
@@ -163,7 +167,7 @@ async function tierOf(o: GatherOptions, cluster: ClusterReader, w: Workload): Pr
       name: w.name,
       origin: `${origin}, key ${key}`,
       workload: w,
-      ...(await o.load([`yaml:${data[key]}`], env, { isStrict: false })),
+      ...(await o.load([`yaml:${data[key]}`], env, { isStrict: false, isOwn: false })),
     };
   } catch (e) {
     return problem(origin, messageOf(e));
@@ -200,7 +204,7 @@ export function envOf(w: Workload, pod: KubernetesObject | undefined): Environme
     const name = textOf(e['name']);
     const path = textOf(fieldsOf(fieldsOf(e['valueFrom'])['fieldRef'])['fieldPath']);
     if (path !== '') env[name] = (pod && textOf(fieldAt(pod, path))) || 'unknown';
-    else if (e['valueFrom'] !== undefined) env[name] = 'not-read-by-doctor';
+    else if (e['valueFrom'] !== undefined) env[name] = NOT_READ;
     else env[name] = textOf(e['value']);
   }
   return env;

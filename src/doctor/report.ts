@@ -34,7 +34,7 @@ export function textReport(head: string, results: readonly CheckResult[]): strin
     lines.push(`${SIGNS[worst(findings)]} ${title}`);
     for (const f of findings) {
       lines.push(`  ${SIGNS[f.state]} ${oneLine(f.what)}`, `      how: ${oneLine(f.how)}`);
-      if (f.fix !== undefined) lines.push(`      fix: ${f.fix}`);
+      if (f.fix !== undefined) lines.push(`      fix: ${oneLine(f.fix)}`);
     }
   }
   const n = totals(results);

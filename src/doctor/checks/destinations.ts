@@ -6,6 +6,7 @@ import type { HttpClientConfig } from '../../core/schema.ts';
 import { isProblem, RESOURCES } from '../cluster.ts';
 import type { Check, ConfiguredComponent, DoctorContext, Tier } from '../context.ts';
 import { type Finding, failure, ok, unknown, warning } from '../finding.ts';
+import { NOT_READ } from '../gather.ts';
 import { type Fields, fieldsOf, listOf, textOf } from '../objects.ts';
 
 const TIMEOUT_MS = 8000;
@@ -96,6 +97,12 @@ async function probe(ctx: DoctorContext, target: Target): Promise<Finding> {
   try {
     client = createHttpClient({ ...target.client, timeout: TIMEOUT_MS }, { clock: ctx.clock });
   } catch (e) {
+    if (!ctx.isInside && tier.workload)
+      return unknown(
+        `${name} cannot be tried from here: its certificates are in the pod`,
+        messageOf(e),
+        inPod(ctx, tier),
+      );
     return failure(`${name} cannot be tried`, messageOf(e), 'correct the tls block of the exporter');
   }
   try {
@@ -120,6 +127,9 @@ async function probe(ctx: DoctorContext, target: Target): Promise<Finding> {
   }
 }
 
+const inPod = (ctx: DoctorContext, { workload: w }: Tier): string =>
+  `kubectl exec -n ${w?.namespace ?? ctx.namespace} ${w ? `${w.kind.toLowerCase()}/${w.name}` : '<pod>'} -- sluice doctor`;
+
 const isWriteText = (t: Target): string =>
   t.kind === 'remote_write' ? 'an empty remote write' : 'an empty OTLP request';
 
@@ -132,9 +142,9 @@ function judged(name: string, t: Target, status: number, ms: number, text: strin
       ? warning(`${name} reaches ${url}, slowly`, how, 'look at the load of the destination and at the way to it')
       : ok(`${name} reaches ${url}`, how);
   if (status === 401 || status === 403)
-    return t.client.auth
+    return t.client.auth || JSON.stringify(t.client.headers ?? {}).includes(NOT_READ)
       ? unknown(
-          `${name} reaches ${url}; its credentials come from an extension and were not tried`,
+          `${name} reaches ${url}; its credentials are not known here and were not tried`,
           how,
           'look into the log of the collector: sluice doctor --from-logs',
         )
@@ -177,7 +187,7 @@ function adviceFor(message: string, service: RegExpExecArray | null, t: Target):
 /** The name is known only in the cluster, but what stands behind it can be looked at. */
 async function fromOutside(ctx: DoctorContext, t: Target, parts: RegExpExecArray | null): Promise<Finding> {
   const name = `${t.id} of ${t.tier.name}`;
-  const inside = `kubectl exec -n ${t.tier.workload?.namespace ?? ctx.namespace} ${t.tier.workload ? `${t.tier.workload.kind.toLowerCase()}/${t.tier.workload.name}` : '<pod>'} -- sluice doctor`;
+  const inside = inPod(ctx, t.tier);
   const cannot = (why: string): Finding =>
     unknown(`${shown(t.url)} has a name that is known only in the cluster (${name})`, why, inside);
   if (!ctx.cluster || !parts) return cannot(ctx.clusterProblem || 'this is not in the cluster');

@@ -118,14 +118,21 @@ async function fromPod(ctx: DoctorContext, { what, settings, path }: Use): Promi
   return [failure(`the kubelet does not answer ${what}`, message, adviceIn(message))];
 }
 
-/** The client's messages end with what would help. */
-function adviceIn(message: string): string {
-  const tried =
-    /(?:It was tried: |Use one of these as endpoint, or |so that only |, or |\. )((?:ca_file|server_name_override|insecure_skip_verify)[^.]*)/.exec(
-      message,
-    );
-  if (/x509|certificate/.test(message))
-    return tried?.[1] ?? 'insecure_skip_verify: true, or let the cluster sign the kubelet’s certificate';
+/** What tls-advice.ts found out stands at the end of the client's message. */
+const TLS_ADVICE: readonly RegExp[] = [
+  /It was tried: (.+)$/,
+  /so that only (.+) works/,
+  /(Use one of these as endpoint, or .+)$/,
+  /(Let the cluster sign it .+)$/,
+  /(Point ca_file to .+)$/,
+  /(renew it, .+)$/,
+];
+
+export function adviceIn(message: string): string {
+  if (/x509|certificate/.test(message)) {
+    const tried = TLS_ADVICE.map((r) => r.exec(message)?.[1]).find((text) => text !== undefined);
+    return tried ?? 'insecure_skip_verify: true, or let the cluster sign the certificate of the kubelet';
+  }
   const needs = /needs the verb get on ([\w/]+)/.exec(message);
   if (needs) return `add {apiGroups: [""], resources: ["${needs[1]}"], verbs: ["get"]} to its ClusterRole`;
   if (/40[13]/.test(message)) return 'auth_type: serviceAccount';

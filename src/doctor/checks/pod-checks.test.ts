@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { selfSigned } from '../../../test/helpers/certificate.ts';
 import { type Answer, startFakeServer } from '../../../test/helpers/kubelet.ts';
-import { deploy, findings, nodeDraft, startCluster, told } from '../testing.ts';
+import { agentDraft, deploy, findings, nodeDraft, startCluster, told } from '../testing.ts';
 import { delivery } from './delivery.ts';
 import { destinations } from './destinations.ts';
 import { kubelet } from './kubelet.ts';
@@ -150,6 +150,41 @@ test('destinations: outside, the Service behind the name and its endpoints', asy
   assert.equal(there.fix, 'kubectl exec -n opentelemetry daemonset/otel-agent -- sluice doctor');
 });
 
+test('destinations: what only the pod knows is neither read here nor held against it', async (t) => {
+  writeFileSync(join(folder, 'private'), 'opensesame');
+  const seen: string[] = [];
+  const url = await serve(t, (req, res) => {
+    seen.push(`${req.url} ${req.headers.authorization}`);
+    res.writeHead(401).end();
+  });
+  const cluster = await startCluster();
+  t.after(() => cluster.stop());
+  const env = [
+    { name: 'TOKEN', valueFrom: { secretKeyRef: { name: 's', key: 'token' } } },
+    { name: 'SCHEME', value: 'file' },
+    { name: 'INDIRECT', value: `\${file:${folder}/private}` },
+  ];
+  const config = (path: string, more = '') =>
+    `receivers: {otlp: {protocols: {http: {}}}}\nexporters: {otlp_http: {endpoint: "${url}/${path}", headers: {authorization: "Bearer \${env:TOKEN}"}${more}}}\nservice: {pipelines: {logs: {receivers: [otlp], exporters: [otlp_http]}}}`;
+  for (const path of [`\${file:${folder}/private}`, `\${\${env:SCHEME}:${folder}/private}`, '${env:INDIRECT}']) {
+    deploy(cluster, agentDraft({}, { env }), config(path));
+    const found = await findings(destinations, cluster.url);
+    assert.doesNotMatch(JSON.stringify([found, seen]), /opensesame/, path);
+    for (const f of found) {
+      assert.equal(f.state, 'unknown');
+      assert.match(f.what, /its credentials are not known here and were not tried$/);
+    }
+  }
+  assert.equal(seen[0], '/not-read-by-doctor/v1/logs Bearer not-read-by-doctor');
+  deploy(cluster, agentDraft({}, { env }), config('', ', tls: {ca_file: /certificates/of/the/pod.crt}'));
+  const [elsewhere] = await findings(destinations, cluster.url);
+  assert.equal(
+    told([elsewhere!])[0],
+    'unknown: otlp_http of otel-agent cannot be tried from here: its certificates are in the pod',
+  );
+  assert.equal(elsewhere!.fix, 'kubectl exec -n opentelemetry daemonset/otel-agent -- sluice doctor');
+});
+
 test('victoria logs: stream fields and messages, by the headers', async () => {
   const ask = async (headers: string, receivers = 'otlp', endpoint = 'http://vl:9428/insert/opentelemetry') =>
     findings(victoriaLogs, undefined, {
@@ -224,7 +259,17 @@ test('kubelet: inside, certificate, credentials and rights as the collector meet
   const unknown = await ask(strange);
   assert.equal(told([unknown])[0], 'failure: the kubelet does not answer kubelet_stats of the collector');
   assert.match(unknown.how, /unknown authority/);
-  assert.match(unknown.fix!, /insecure_skip_verify: true/);
+  assert.match(
+    unknown.fix!,
+    /^Let the cluster sign it \(kubelet: serverTLSBootstrap: true.*or insecure_skip_verify: true/,
+  );
+  const misnamed = await ask(await start(pem('other-key.pem'), pem('other.pem')));
+  assert.equal(misnamed.state, 'failure');
+  assert.match(misnamed.fix!, /^Use one of these as endpoint, or server_name_override: /);
+  assert.match(
+    (await ask(await start(pem('expired-key.pem'), pem('expired.pem')))).fix!,
+    /^renew it, or look at the clock/,
+  );
   const skipped = await ask(strange, ', insecure_skip_verify: true');
   assert.equal(skipped.state, 'ok');
   assert.match(skipped.how, /it would not verify/);

@@ -11,7 +11,7 @@ import { parseId } from './ids.ts';
 import type { Problem } from './issues.ts';
 import { parseSection } from './parse-section.ts';
 import { parseService } from './service-section.ts';
-import { type ConfigSources, type Environment, readSources, retriever } from './sources.ts';
+import { type ConfigSources, type Environment, type ReadFile, readSources, retriever } from './sources.ts';
 import { locate, locateKey, type MapNode, type Node, nodeAt, type Path, toData } from './tree.ts';
 
 export type { ConfigSources, Environment } from './sources.ts';
@@ -32,6 +32,8 @@ export interface LoadOptions {
   readonly ignoreRules?: boolean;
   /** The components that configurations may name; those built in when not given. */
   readonly entries?: readonly RegistryEntry[];
+  /** Instead of reading the files that references name: for configurations of others, which must not read ours. */
+  readonly readFile?: ReadFile;
 }
 
 /** Components and positions of a configuration that is being loaded, and what is wrong with it so far. */
@@ -51,11 +53,12 @@ export function resolveSources(
   sources: ConfigSources,
   env: Environment,
   gates?: ReadonlyMap<string, boolean>,
+  readFile?: ReadFile,
 ): { root: Node; warnings: ConfigWarning[] } {
   const warnings: ConfigWarning[] = [];
   const appends = gates?.get('confmap.enableMergeAppendOption') === true ? isAppended : undefined;
   const merged = readSources(sources, env, appends);
-  return { root: expandTree(merged, retriever(env, warnings)), warnings };
+  return { root: expandTree(merged, retriever(env, warnings, readFile)), warnings };
 }
 
 const isAppended = (path: Path): boolean =>
@@ -68,7 +71,7 @@ export async function loadConfig(
   options: LoadOptions = {},
 ): Promise<LoadedConfig> {
   const gates = options.gates ?? selectGates([]).enabled;
-  const { root, warnings } = resolveSources(sources, env, gates);
+  const { root, warnings } = resolveSources(sources, env, gates, options.readFile);
   const loading: Loading = {
     root,
     components: {

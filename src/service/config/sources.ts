@@ -135,11 +135,14 @@ function readSet(set: string): Node {
   return node;
 }
 
+/** The text of a file that a reference names. */
+export type ReadFile = (path: string) => string;
+
 const invalidName = (name: string): string =>
   `environment variable ${JSON.stringify(name)} has invalid name: must match regex ${NAME.source}`;
 
 /** Answers references; says in `warnings` which variables were not there. */
-export function retriever(env: Environment, warnings: ConfigWarning[]): Retrieve {
+export function retriever(env: Environment, warnings: ConfigWarning[], readFile: ReadFile = readText): Retrieve {
   const told = new Set<string>();
   const tell = (warning: ConfigWarning, name: string): void => {
     if (told.has(name)) return;
@@ -148,7 +151,7 @@ export function retriever(env: Environment, warnings: ConfigWarning[]): Retrieve
   };
   return (scheme, opaque) => {
     if (scheme === 'yaml') return opaque;
-    if (scheme === 'file') return readText(normalize(opaque));
+    if (scheme === 'file') return readFile(normalize(opaque));
     if (scheme !== 'env')
       throw new Error(
         `scheme ${JSON.stringify(scheme)} is not supported for uri ${JSON.stringify(`${scheme}:${opaque}`)}`,
