@@ -24,6 +24,7 @@ export function namespaces(spec: NormalSpec, tiers: readonly Tier[]): Kubernetes
       (tier.needs.hostPaths.length > 0 ||
         tier.needs.storage.length > 0 ||
         tier.needs.root.length > 0 ||
+        tier.options.volumes.some((v) => v.hostPath) ||
         usesHostPort(tier));
     if (isPrivileged || !levels.has(tier.namespace))
       levels.set(tier.namespace, isPrivileged ? 'privileged' : 'restricted');

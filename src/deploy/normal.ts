@@ -90,6 +90,7 @@ const common = (tier: TierCommon, env: EnvVar[]) => ({
   labels: tier.labels ?? {},
   annotations: tier.annotations ?? {},
   env: [...env, ...(tier.env ?? [])],
+  volumes: tier.volumes ?? [],
   networkPolicy: tier.networkPolicy ?? false,
   podMonitor: tier.podMonitor ?? false,
 });

@@ -210,6 +210,30 @@ describe('objects', () => {
     render({ ...headers('${env:TEAM}'), agent: { env }, gateway: { env } });
   });
 
+  it('a volume of the spec is mounted, where nothing else is', () => {
+    const ca = { name: 'ca', mountPath: '/etc/ca', secret: { secretName: 'ca' } };
+    const pod = podOf(find(render({ gateway: { volumes: [ca] } }), 'Deployment'));
+    assert.deepEqual(pod.volumes.at(-1), { name: 'ca', secret: { secretName: 'ca' } });
+    assert.deepEqual(pod.containers[0].volumeMounts.at(-1), { name: 'ca', mountPath: '/etc/ca', readOnly: true });
+    const refused = (spec: Spec, expected: RegExp) =>
+      assert.throws(
+        () => render(spec),
+        ({ diagnostics: [d] }: ConfigError) => expected.test(`${d!.path.join('.')}: ${d!.message}`),
+      );
+    refused(
+      { agent: { volumes: [{ ...ca, mountPath: '/conf' }] } },
+      /agent\.volumes\.0: there is a volume config at \/conf/,
+    );
+    const node = { name: 'node', mountPath: '/node', hostPath: { path: '/etc' } };
+    refused({ gateway: { volumes: [node] } }, /gateway\.volumes\.0: the gateway mounts nothing of a node/);
+    refused({ agent: { volumes: [{ name: 'x', mountPath: '/x' }] } }, /agent\.volumes\.0: a volume has one of/);
+    const agent: Spec['agent'] = {
+      presets: { logsCollection: { checkpoints: false }, hostMetrics: false },
+      volumes: [node],
+    };
+    refused({ platform: 'gke-autopilot', agent }, /agent\.volumes\.0: gke-autopilot mounts no \/etc/);
+  });
+
   it('the heap has a share of the memory limit, and there is none without a limit', () => {
     const variables = (spec: Spec): string[] =>
       podOf(find(render(spec), 'DaemonSet'))

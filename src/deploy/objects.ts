@@ -12,7 +12,8 @@ import type { Collection } from './spec.ts';
 import { claim, disruptionBudget, networkPolicy, objectOf, podMonitor, service, workload } from './workloads.ts';
 
 /** The text of a configuration as it is mounted; YAML 1.1, which is what readers in Go hold to. */
-export const configYaml = (config: CollectorConfig): string => stringify(config, { lineWidth: 0, version: '1.1' });
+export const configYaml = (config: CollectorConfig): string =>
+  stringify(config, { lineWidth: 0, version: '1.1', aliasDuplicateObjects: false });
 
 /** What is applied first. */
 const ORDER = [

@@ -3,7 +3,7 @@ import type { Diagnostic } from '../core/errors.ts';
 import type { TierName } from './config.ts';
 import { type KubernetesObject, lean } from './kubernetes-object.ts';
 import type { HostPath, Needs } from './needs.ts';
-import type { NormalSpec, Platform } from './spec.ts';
+import type { NormalSpec, Platform, Volume } from './spec.ts';
 
 export interface PlatformProfile {
   /** Of namespaces. */
@@ -61,8 +61,26 @@ export function refusals(spec: NormalSpec, tier: TierName, needs: Needs): Diagno
     const path = preset === undefined ? ['platform'] : [tier, 'presets', preset];
     problems.push({ path, message: `${spec.platform} ${what} (${why})`, hint });
   };
-  const mayRead = (p: HostPath): boolean =>
+  const mayRead = (p: Pick<HostPath, 'path'>): boolean =>
     readable === undefined || readable.some((r) => p.path === r || p.path.startsWith(`${r}/`));
+  const own = (spec[tier]?.volumes ?? []).entries();
+  for (const [i, { name, hostPath }] of own) {
+    const path = hostPath === undefined ? undefined : String(hostPath['path']);
+    if (path === undefined) continue;
+    const hint = 'use another source';
+    if (tier === 'gateway')
+      problems.push({
+        path: [tier, 'volumes', i],
+        message: `the gateway mounts nothing of a node, but ${name} is ${path}`,
+        hint,
+      });
+    else if (!mayRead({ path }))
+      problems.push({
+        path: [tier, 'volumes', i],
+        message: `${spec.platform} mounts no ${path} of the node (${name})`,
+        hint,
+      });
+  }
   if (tier === 'agent') {
     for (const p of needs.hostPaths.filter((h) => !mayRead(h)))
       refuse(`mounts no ${p.path} of the node, only ${readable!.join(', ')}`, p.why.join('; '));
@@ -78,6 +96,9 @@ export function refusals(spec: NormalSpec, tier: TierName, needs: Needs): Diagno
       });
   return problems;
 }
+
+const sourcesOf = (volumes: readonly Volume[]): string[] =>
+  volumes.flatMap(({ name: _, mountPath: __, readOnly: ___, ...source }) => Object.keys(source));
 
 /** OpenShift's leave for the agent to be what it is; nothing beyond. */
 export function securityContextConstraints(
@@ -106,7 +127,9 @@ export function securityContextConstraints(
     fsGroup: { type: 'RunAsAny' },
     supplementalGroups: { type: 'RunAsAny' },
     seccompProfiles: ['runtime/default'],
-    volumes: ['configMap', 'emptyDir', 'hostPath', 'projected', 'secret'],
+    volumes: [
+      ...new Set(['configMap', 'emptyDir', 'hostPath', 'projected', 'secret', ...sourcesOf(spec.agent?.volumes ?? [])]),
+    ],
     users: [`system:serviceaccount:${spec.namespace}:${name}`],
     groups: [],
     priority: null,

@@ -128,7 +128,7 @@ const imageOf = ({ repository, tag, digest }: NormalSpec['image']): string =>
 interface Volume {
   readonly name: string;
   readonly source: object;
-  readonly mounts: readonly object[];
+  readonly mounts: readonly { readonly mountPath: string; readonly [field: string]: unknown }[];
   readonly note: string;
 }
 
@@ -204,6 +204,21 @@ function volumesOf(spec: NormalSpec, tier: Tier): Volume[] {
       mounts: [{ name, mountPath: '/tmp' }],
       note: 'temporary files of the storage',
     });
+  }
+  for (const [i, { name, mountPath, readOnly = true, ...source }] of tier.options.volumes.entries()) {
+    const clash = volumes.find((v) => v.name === name || v.mounts.some((m) => m.mountPath === mountPath));
+    if (clash)
+      throw new ConfigError(
+        [
+          {
+            path: [tier.name, 'volumes', i],
+            message: `there is a volume ${clash.name} at ${clash.mounts[0]!.mountPath} already`,
+            hint: clash.note || 'choose another name and mountPath',
+          },
+        ],
+        { headline: 'invalid spec' },
+      );
+    volumes.push({ name, source, mounts: [{ name, mountPath, readOnly }], note: '' });
   }
   return volumes;
 }

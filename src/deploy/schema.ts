@@ -219,6 +219,17 @@ const edits = z.strictObject({
   service: section(),
 });
 
+/** Where the files of a volume may come from. */
+const VOLUME_SOURCES = [
+  'configMap',
+  'secret',
+  'projected',
+  'csi',
+  'emptyDir',
+  'persistentVolumeClaim',
+  'hostPath',
+] as const;
+
 const tier = {
   config: edits.optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
@@ -255,6 +266,26 @@ const tier = {
   annotations: strings().optional(),
   env: z
     .array(z.strictObject({ name: text(), value: z.string().optional(), valueFrom: anything().optional() }))
+    .optional(),
+  volumes: z
+    .array(
+      z
+        .strictObject({
+          name: text(),
+          mountPath: z.string().regex(/^\//, { error: 'mountPath must begin with /' }),
+          readOnly: z.boolean().optional(),
+          configMap: anything().optional(),
+          secret: anything().optional(),
+          projected: anything().optional(),
+          csi: anything().optional(),
+          emptyDir: anything().optional(),
+          persistentVolumeClaim: anything().optional(),
+          hostPath: anything().optional(),
+        })
+        .refine((v) => VOLUME_SOURCES.filter((s) => s in v).length === 1, {
+          error: `a volume has one of ${VOLUME_SOURCES.join(', ')}`,
+        }),
+    )
     .optional(),
   networkPolicy: z.boolean().optional(),
   podMonitor: z.boolean().optional(),

@@ -110,6 +110,23 @@ export interface EnvVar {
   valueFrom?: Record<string, unknown>;
 }
 
+/** One of the sources of a volume, as Kubernetes writes it, and where it is mounted. */
+export interface Volume {
+  name: string;
+  /** Path in the container. */
+  mountPath: string;
+  /** Default true. */
+  readOnly?: boolean;
+  configMap?: Record<string, unknown>;
+  secret?: Record<string, unknown>;
+  projected?: Record<string, unknown>;
+  csi?: Record<string, unknown>;
+  emptyDir?: Record<string, unknown>;
+  persistentVolumeClaim?: Record<string, unknown>;
+  /** Of the node (agent). */
+  hostPath?: Record<string, unknown>;
+}
+
 /** What both tiers can be told. */
 export interface TierCommon {
   /** Changes to the configuration that the presets make, in its own shape; see the list operators. */
@@ -136,6 +153,8 @@ export interface TierCommon {
   annotations?: Record<string, string>;
   /** Environment variables of the container. */
   env?: EnvVar[];
+  /** Volumes besides those that the configuration needs, e.g. the CA of a destination. */
+  volumes?: Volume[];
   /** A NetworkPolicy: nothing comes in but probes, scrapes and what receivers listen for. Default false. */
   networkPolicy?: boolean;
   /** A PodMonitor of the Prometheus operator (VictoriaMetrics' takes it too). Default false. */
@@ -213,7 +232,7 @@ export type NormalLogsDestination = With<
 };
 
 type TierDefaults = 'config' | 'logLevel' | 'memoryLimiter' | 'batch' | 'resources' | 'tolerations';
-type TierMaps = 'nodeSelector' | 'labels' | 'annotations' | 'env' | 'networkPolicy' | 'podMonitor';
+type TierMaps = 'nodeSelector' | 'labels' | 'annotations' | 'env' | 'volumes' | 'networkPolicy' | 'podMonitor';
 
 /** Options of the presets that are on; the others are absent. */
 export type On<Presets> = { [K in keyof Presets]?: Exclude<Presets[K], boolean | undefined> };
