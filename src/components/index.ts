@@ -29,6 +29,7 @@ export const registry: readonly RegistryEntry[] = [
   entry('receiver', 'k8s_events', [], () => import('./receivers/k8s_events/index.ts')),
   entry('receiver', 'k8s_objects', ['k8sobjects'], () => import('./receivers/k8s_objects/index.ts')),
   entry('receiver', 'otlp', [], () => import('./receivers/otlp/index.ts')),
+  entry('receiver', 'prometheus', [], () => import('./receivers/prometheus/index.ts')),
   entry('processor', 'attributes', [], () => import('./processors/attributes/index.ts')),
   entry('processor', 'batch', [], () => import('./processors/batch/index.ts')),
   entry('processor', 'filter', [], () => import('./processors/filter/index.ts')),

@@ -5,15 +5,15 @@ import type { TestContext } from 'node:test';
 import { collection } from '../../src/deploy/collection.ts';
 import type { CollectorConfig, Components, JsonMap } from '../../src/deploy/config.ts';
 import type { Spec } from '../../src/deploy/spec.ts';
-import { type Agent, defer, freePort, READY, startAgent, tempDir } from './agent.ts';
+import { defer, freePort, READY, startAgent, tempDir } from './agent.ts';
 import { podName, podUid, startFakeServer } from './kubelet.ts';
 import { attributes, type Json, metricsRequest } from './metric-points.ts';
 import { type ObservedCluster, startObservedCluster } from './observed-cluster.ts';
 
 export interface ObservedTiers {
   readonly cluster: ObservedCluster;
-  /** Pages of the collectors' own metrics, with the labels that a scrape adds. */
-  selfMetrics(): Promise<{ text: string; labels: Readonly<Record<string, string>> }[]>;
+  /** Life goes on: containers log, and others push to the collector that is in trouble. */
+  goOn(): Promise<void>;
   /** What alerts are for happens: to the cluster, and to a further collector. */
   goWrong(): Promise<void>;
 }
@@ -33,7 +33,9 @@ function atHome(config: CollectorConfig, dir: string, kubeletUrl: string, port: 
   const text = JSON.stringify(config)
     .replaceAll('/var/log/pods/', `${dir}/pods/`)
     .replaceAll('/var/lib/otelcol', `${dir}/state`)
-    .replaceAll('"serviceAccount"', '"kubeConfig"');
+    .replaceAll('"serviceAccount"', '"kubeConfig"')
+    .replaceAll('{env:MY_POD_IP}:8888', `{env:MY_POD_IP}:${port}`)
+    .replaceAll('"scrape_interval":"30s"', '"scrape_interval":"400ms"');
   const made = JSON.parse(text) as CollectorConfig;
   const { receivers = {}, processors = {}, extensions = {}, service } = made;
   const edit = (all: Components, id: string, fields: JsonMap): void => {
@@ -57,15 +59,14 @@ const spec = (o: ObservedTiersOptions): Spec => ({
     metrics: { url: o.metricsUrl },
     logs: { ...o.logs, kind: 'victorialogs' },
   },
-  agent: { presets: { falco: true, kubeletMetrics: { extraMetadata: ['k8s.volume.type'] } } },
-  gateway: { presets: { kubernetesEvents: { foldInterval: '0s' } } },
+  agent: { presets: { falco: true, selfMonitoring: true, kubeletMetrics: { extraMetadata: ['k8s.volume.type'] } } },
+  gateway: { presets: { selfMonitoring: true, kubernetesEvents: { foldInterval: '0s' } } },
 });
 
 /** For the collector that is in trouble: its metrics are to arrive, with the labels that those of presets have. */
 const remoteWrite = (endpoint: string): Json => ({
   endpoint,
-  promote_resource_attributes: ['k8s.node.name'],
-  external_labels: { k8s_cluster_name: CLUSTER },
+  external_labels: { k8s_cluster_name: CLUSTER, k8s_node_name: NODE },
 });
 const SOON: JsonMap = { collection_interval: '400ms', initial_delay: '0s' };
 
@@ -73,6 +74,13 @@ interface Ports {
   readonly bad: number;
   readonly fine: number;
 }
+
+const ownPage = (job_name: string, metrics_path: string, target: string, pod: string): Json => ({
+  job_name,
+  metrics_path,
+  scrape_interval: '400ms',
+  static_configs: [{ targets: [target], labels: { k8s_namespace_name: 'opentelemetry', k8s_pod_name: pod } }],
+});
 
 /** One destination refuses everything, the other one never answers, and its queue is short. */
 function troubledConfig(dir: string, ports: Ports, port: number, badUrl: string, goodUrl: string): Json {
@@ -85,6 +93,14 @@ function troubledConfig(dir: string, ports: Ports, port: number, badUrl: string,
       'otlp/fine': { protocols: { http: { endpoint: `127.0.0.1:${ports.fine}` } } },
       kubelet_stats: { ...SOON, endpoint: badUrl, auth_type: 'none' },
       host_metrics: { ...SOON, root_path: join(dir, 'pods'), scrapers: { memory: null, load: null } },
+      prometheus: {
+        config: {
+          scrape_configs: [
+            ownPage('troubled', '/metrics', `${HERE}:${port}`, 'otel-agent-2'),
+            ownPage('off', '/off', badUrl.slice('http://'.length), 'otel-agent-3'),
+          ],
+        },
+      },
       'file_log/lost': { include: [join(dir, 'pods/*/*/*.log')], start_at: 'beginning' },
     },
     exporters: {
@@ -103,6 +119,7 @@ function troubledConfig(dir: string, ports: Ports, port: number, badUrl: string,
         'logs/fine': from(['otlp_http/fine'], ['otlp/fine']),
         'traces/fine': from(['otlp_http/fine'], ['otlp/fine']),
         'metrics/fine': from(['prometheus_remote_write/fine'], ['otlp/fine']),
+        'metrics/own': from(['prometheus_remote_write/fine'], ['prometheus']),
         'metrics/scraped': from(['otlp_http/refusing'], ['kubelet_stats', 'host_metrics']),
         'logs/lost': from(['otlp_http/refusing'], ['file_log/lost']),
       },
@@ -215,24 +232,17 @@ export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions
   containerLine(dir, [podName(0), 'ns-0', podUid(0), 'app'], 'hello again', 1);
   for (const uid of [podUid(2), podUid(902), podUid(903)])
     containerLine(dir, [podName(2), 'ns-2', uid, 'app'], 'hello from the store');
-  const env = { KUBECONFIG: cluster.kubeconfig, K8S_NODE_NAME: NODE };
-  const running: { port: number; labels: Record<string, string> }[] = [];
-  const start = async (name: string, pod: string, make: (port: number) => unknown): Promise<Agent> => {
-    const port = await freePort();
+  const start = async (name: string, pod: string, make: (port: number) => unknown): Promise<void> => {
+    const env = {
+      KUBECONFIG: cluster.kubeconfig,
+      K8S_NODE_NAME: NODE,
+      MY_POD_IP: HERE,
+      OTEL_K8S_NAMESPACE: 'opentelemetry',
+      OTEL_K8S_POD_NAME: pod,
+    };
     const file = join(dir, `${name}.yaml`);
-    writeFileSync(file, JSON.stringify(make(port)));
-    const agent = startAgent(t, ['--config', file], { env });
-    await agent.says(READY);
-    running.push({
-      port,
-      labels: {
-        k8s_cluster_name: CLUSTER,
-        k8s_node_name: NODE,
-        k8s_pod_name: pod,
-        k8s_namespace_name: 'opentelemetry',
-      },
-    });
-    return agent;
+    writeFileSync(file, JSON.stringify(make(await freePort())));
+    await startAgent(t, ['--config', file], { env }).says(READY);
   };
   for (const { name, config } of collection(spec(o)).tiers)
     await start(name, `otel-${name}-1`, (port) => atHome(config, dir, cluster.kubeletUrl, port));
@@ -240,24 +250,19 @@ export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions
   writeEvents(cluster);
 
   const bad = await startFakeServer((path) =>
-    path.startsWith('/silence') ? 'silence' : { status: path.startsWith('/fine') ? 200 : 400, text: '' },
+    path.startsWith('/silence')
+      ? 'silence'
+      : path.startsWith('/off')
+        ? { status: 200, text: PAGE_THAT_IS_OFF }
+        : { status: path.startsWith('/fine') ? 200 : 400, text: '' },
   );
   defer(t, () => bad.close());
   let ports: Ports | undefined;
   return {
     cluster,
-    async selfMetrics() {
+    async goOn() {
       logLine();
       if (ports !== undefined) await Promise.all([push(ports.bad), push(ports.fine)]);
-      const pages = await Promise.all(
-        running.map(async ({ port, labels }) => ({
-          text: await (await fetch(`http://127.0.0.1:${port}/metrics`)).text(),
-          labels,
-        })),
-      );
-      const [first] = pages;
-      if (ports === undefined || !first) return pages;
-      return [...pages, { text: PAGE_THAT_IS_OFF, labels: { ...first.labels, k8s_pod_name: 'otel-agent-3' } }];
     },
     async goWrong() {
       cluster.goWrong();
