@@ -5,6 +5,7 @@
  *   --arch amd64|arm64   only this one; default: both, below one index
  *   --name NAME:TAG      default localhost/sluice:<version>
  *   --output FOLDER      default image/
+ *   --newest             of Debian's packages the newest versions, whatever the lock says
  *   --update             first look up the newest versions of Debian's packages, into tools/image/debian.lock.json
  */
 import { createHash } from 'node:crypto';
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     arch: { type: 'string', multiple: true },
     name: { type: 'string' },
     output: { type: 'string', default: join(ROOT, 'image') },
+    newest: { type: 'boolean', default: false },
     update: { type: 'boolean', default: false },
   },
 });
@@ -78,12 +80,11 @@ const versionOf = (dependency: string): Version => {
   return { name: dependency, version, license };
 };
 
-if (options.update) {
-  const [amd64, arm64] = ARCHITECTURES.map((a) => resolve(a, CACHE));
-  const date = new Date().toISOString().slice(0, 10);
-  writeLock({ suite: 'bookworm', date, packages: { amd64: amd64!, arm64: arm64! } });
-}
 const lock = readLock();
+if (options.update || options.newest) {
+  for (const a of options.update ? ARCHITECTURES : architectures) lock.packages[a] = resolve(a, CACHE);
+  if (options.update) writeLock({ ...lock, date: new Date().toISOString().slice(0, 10) });
+}
 const seconds = sourceSeconds();
 const dist = join(CACHE, 'dist');
 run(process.execPath, [join(import.meta.dirname, 'build.ts'), dist]);

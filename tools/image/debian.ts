@@ -27,7 +27,6 @@ const ALONE = ['base-files', 'ca-certificates'];
 const NOT_NEEDED = new Set(['mawk', 'libsasl2-modules-db', 'libdb5.3']);
 
 const SUITE = 'bookworm';
-const MIRROR = 'http://deb.debian.org';
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 export interface DebianPackage {
@@ -42,7 +41,7 @@ export interface DebianLock {
   readonly suite: string;
   /** When the versions were looked up; files of the layer have this time. */
   readonly date: string;
-  readonly packages: Readonly<Record<Architecture, readonly DebianPackage[]>>;
+  packages: Record<Architecture, readonly DebianPackage[]>;
 }
 
 const LOCK = join(import.meta.dirname, 'debian.lock.json');
@@ -50,17 +49,36 @@ const LOCK = join(import.meta.dirname, 'debian.lock.json');
 export const readLock = (): DebianLock => JSON.parse(readFileSync(LOCK, 'utf8')) as DebianLock;
 export const writeLock = (lock: DebianLock): void => writeFileSync(LOCK, `${JSON.stringify(lock, null, 2)}\n`);
 
+/** Where this machine gets the suite and its updates from, unless SLUICE_DEBIAN_MIRROR names a mirror. */
+function repositories(): { uri: string; suite: string }[] {
+  const suites = [SUITE, `${SUITE}-updates`, `${SUITE}-security`];
+  const mirror = process.env['SLUICE_DEBIAN_MIRROR'];
+  if (mirror)
+    return suites.map((suite) => ({ uri: `${mirror}/debian${suite.endsWith('security') ? '-security' : ''}`, suite }));
+  const known = run('apt-get', [
+    'indextargets',
+    '--format',
+    '$(REPO_URI) $(RELEASE) $(COMPONENT)',
+    'Created-By: Packages',
+  ])
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([uri, suite, component]) => uri && suites.includes(suite ?? '') && component === 'main')
+    .map(([uri, suite]) => ({ uri: uri!, suite: suite! }));
+  if (!known.some(({ suite }) => suite === SUITE))
+    throw new Error(
+      `apt of this machine has no sources of Debian ${SUITE}: set SLUICE_DEBIAN_MIRROR to a mirror's URL`,
+    );
+  return known;
+}
+
 /** A state of apt's own below `folder`: sources, lists and no installed packages. Proxies of the machine hold. */
 function aptOptions(architecture: Architecture, folder: string): string[] {
   const home = join(folder, `apt-${architecture}`);
   for (const d of ['lists/partial', 'cache/archives/partial']) mkdirSync(join(home, d), { recursive: true });
-  const mirror = process.env['SLUICE_DEBIAN_MIRROR'] ?? MIRROR;
-  const source = (path: string, suite: string): string =>
-    `deb [arch=${architecture} signed-by=${KEYRING}] ${mirror}/${path} ${suite} main\n`;
-  writeFileSync(
-    join(home, 'sources.list'),
-    source('debian', SUITE) + source('debian', `${SUITE}-updates`) + source('debian-security', `${SUITE}-security`),
-  );
+  const signed = `[arch=${architecture} signed-by=${KEYRING}]`;
+  const lines = repositories().map(({ uri, suite }) => `deb ${signed} ${uri} ${suite} main\n`);
+  writeFileSync(join(home, 'sources.list'), lines.join(''));
   writeFileSync(join(home, 'status'), '');
   return [
     `APT::Architecture=${architecture}`,
