@@ -2,6 +2,13 @@
 export { collection } from './collection.ts';
 export type { CollectorConfig, Components, Json, Pipeline, TierName } from './config.ts';
 export { tierConfig } from './config.ts';
+export {
+  alertGroups,
+  type DashboardObjectsOptions,
+  dashboardFiles,
+  dashboardObjects,
+  dashboards,
+} from './dashboards/index.ts';
 export { type Change, describeDiff, diffObjects, type ObjectDiff } from './diff.ts';
 export type { ConfigEdits, Edit, ItemMatch, ListEdit, Remove, Replace } from './edit.ts';
 export { append, insertAfter, insertBefore, prepend, remove, replace, replaceItem } from './edit.ts';
