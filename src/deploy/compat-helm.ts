@@ -60,7 +60,7 @@ export function helmProblems(spec: NormalSpec, written: Spec): Diagnostic[] {
 }
 
 /** Receivers that the chart puts into every configuration and that Sluice does not have. */
-const NOT_IN_SLUICE = ['jaeger', 'zipkin', 'prometheus'];
+const NOT_IN_SLUICE = ['jaeger', 'zipkin'];
 
 export function helmConfig(spec: NormalSpec, tier: TierName): CollectorConfig {
   const draft = new Draft(spec, tier);

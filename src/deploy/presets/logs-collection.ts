@@ -24,15 +24,16 @@ export function logsCollection(draft: Draft, options: LogsCollectionOptions): vo
     ...(options.maxRecordSize === undefined ? {} : { max_log_size: options.maxRecordSize }),
   };
   const last = (options.operators ?? []) as Json[];
-  const read = (id: string, globs: PodGlob[], operators: Json[]): void => {
-    draft.receiver('logs', id, {
+  const receiver = (globs: readonly PodGlob[], operators: Json[]): JsonMap => {
+    const made = {
       include: globs.map(globText),
       exclude: taken.map(globText),
-      ...common,
+      ...structuredClone(common),
       operators: [structuredClone(container), ...operators, ...structuredClone(last)],
-    });
+    };
     // The first that fits a container has it.
     taken.push(...globs);
+    return made;
   };
 
   const falco = spec.agent?.presets.falco;
@@ -49,18 +50,13 @@ export function logsCollection(draft: Draft, options: LogsCollectionOptions): vo
       );
     special.push([`file_log/${rule.name}`, globs, ruleOperators(rule)]);
   });
-  for (const [id, globs, operators] of special) read(id, globs, operators);
+  const made = special.map(([id, globs, operators]) => [id, receiver(globs, operators)] as const);
   const rest: Json[] = [
     ...(falco?.anywhere ? falcoOperators({ ...falco, alertsOnly: false }) : []),
     ...(options.autoParse ? [{ type: 'auto_parser', id: 'auto-parser' }] : []),
   ];
-  read('file_log', included, rest);
-  // The receiver of all others is the one that people look for first.
-  const ids = Object.keys(draft.receivers).filter((id) => id.startsWith('file_log'));
-  const all = ids.map((id) => [id, draft.receivers[id]] as const);
-  for (const [id] of all) delete draft.receivers[id];
-  draft.receivers['file_log'] = all.at(-1)![1]!;
-  for (const [id, config] of all.slice(0, -1)) draft.receivers[id] = config!;
+  draft.receiver('logs', 'file_log', receiver(included, rest));
+  for (const [id, config] of made) draft.receiver('logs', id, config);
 }
 
 const listed = ({ match: { namespace, pod, container } }: LogRule) => ({

@@ -118,6 +118,10 @@ export const SPECS: Readonly<Record<string, Spec>> = {
     },
     destinations: { logs: { url: 'http://loki.logging:3100/otlp', persistentQueue: false } },
   },
+  self: {
+    agent: { presets: { selfMonitoring: true } },
+    gateway: { presets: { selfMonitoring: { interval: '10s', level: 'detailed' } } },
+  },
   edited: {
     agent: {
       presets: { hostMetrics: { mount: 'proc' }, logsCollection: { checkpoints: false } },
