@@ -99,6 +99,25 @@ const PANELS = [
     change: (series) => series.map((s) => ({ ...s, name: s.name.toLowerCase().replace('_', ' ') })),
     now: (series) => formatted(last(series.find((s) => s.name === 'established')), ''),
   },
+  {
+    title: 'Pods of the cluster',
+    isStacked: true,
+    label: 'k8s_node_name',
+    order: [],
+    query: () => 'count by (k8s_node_name) (k8s_pod_phase)',
+    // A pod that nobody has placed yet has no node.
+    change: (series) => series.map((s) => ({ ...s, name: s.name || 'pending' })),
+    now: (series) => formatted(total(series), ''),
+  },
+  {
+    title: 'Memory of the pods here',
+    unit: 'bytes',
+    isStacked: true,
+    label: 'k8s_namespace_name',
+    order: [],
+    query: () => 'sum by (k8s_namespace_name) (k8s_pod_memory_working_set_bytes)',
+    now: (series) => formatted(total(series), 'bytes'),
+  },
 ];
 
 async function drawPanel({ chart, label, order, query, change, now, top }, window) {
