@@ -153,7 +153,8 @@ function judged(name: string, t: Target, status: number, ms: number, text: strin
           how,
           'set headers.Authorization or auth.authenticator of the exporter',
         );
-  if (status === 404 || status === 405)
+  // VictoriaMetrics answers 400 for paths that it does not have.
+  if (status === 404 || status === 405 || (status === 400 && /(?:unsupported|unexpected|unknown) path/i.test(text)))
     return failure(
       `nothing takes data at ${url} (${name})`,
       how,
