@@ -234,6 +234,28 @@ describe('objects', () => {
     refused({ platform: 'gke-autopilot', agent }, /agent\.volumes\.0: gke-autopilot mounts no \/etc/);
   });
 
+  it('probes ask the port that can be reached, and pods keep the name that they are found by', () => {
+    const objects = render({
+      agent: {
+        labels: { 'app.kubernetes.io/name': 'mine', team: 'a' },
+        config: {
+          extensions: {
+            health_check: { endpoint: 'localhost:13133' },
+            'health_check/open': { endpoint: '0.0.0.0:13134', path: '/ready' },
+          },
+          service: { extensions: { $append: ['health_check/open'] } },
+        },
+      },
+    });
+    const workload = find(objects, 'DaemonSet');
+    const [container] = podOf(workload).containers;
+    const { port, path } = container.livenessProbe.httpGet;
+    assert.deepEqual([container.ports.find((p: Any) => p.name === port).containerPort, path], [13134, '/ready']);
+    assert.deepEqual(workload.spec.selector.matchLabels, { 'app.kubernetes.io/name': 'otel-agent' });
+    assert.equal(workload.spec.template.metadata.labels['app.kubernetes.io/name'], 'otel-agent');
+    assert.equal(workload.spec.template.metadata.labels.team, 'a');
+  });
+
   it('the heap has a share of the memory limit, and there is none without a limit', () => {
     const variables = (spec: Spec): string[] =>
       podOf(find(render(spec), 'DaemonSet'))

@@ -266,7 +266,8 @@ function securityOf(spec: NormalSpec, { needs, name }: Tier): { pod: object; con
 function probesOf({ needs }: Tier): object {
   const { health } = needs;
   if (!health) return {};
-  const httpGet = { path: health.path, port: 'health' };
+  const port = needs.ports.find((p) => p.purpose === 'health' && !p.isLocal)!.name;
+  const httpGet = { path: health.path, port };
   return {
     // A minute to begin; afterwards a slow answer under load is no reason to start anew.
     startupProbe: { httpGet, periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 30 },
@@ -287,6 +288,9 @@ export const usesHostPort = (tier: Tier): boolean =>
 
 export const configChecksum = (text: string): string => createHash('sha256').update(text).digest('hex');
 
+/** What pods of a tier are found by; it can never change. */
+export const selectorOf = ({ objectName }: Tier): Record<string, string> => ({ 'app.kubernetes.io/name': objectName });
+
 /** The template of a DaemonSet or Deployment. */
 export function podTemplate(spec: NormalSpec, tier: Tier): object {
   const { options, needs, objectName, labels } = tier;
@@ -298,7 +302,8 @@ export function podTemplate(spec: NormalSpec, tier: Tier): object {
   const { pullSecrets, pullPolicy } = spec.image;
   return {
     metadata: {
-      labels: { ...labels, ...options.labels },
+      // Pods are found by their name, whatever labels a user gives them.
+      labels: { ...labels, ...options.labels, ...selectorOf(tier) },
       annotations: { 'checksum/config': configChecksum(tier.configText), ...options.annotations },
     },
     spec: lean({

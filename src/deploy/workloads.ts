@@ -2,11 +2,8 @@
 import { ConfigError } from '../core/errors.ts';
 import { type KubernetesObject, lean } from './kubernetes-object.ts';
 import type { Listening } from './needs.ts';
-import { claims, podTemplate, type Tier } from './pods.ts';
+import { claims, podTemplate, selectorOf, type Tier } from './pods.ts';
 import type { NormalAgent, NormalGateway, NormalSpec } from './spec.ts';
-
-/** What pods of a tier are found by; it can never change. */
-const selectorOf = (tier: Tier): Record<string, string> => ({ 'app.kubernetes.io/name': tier.objectName });
 
 /** A namespaced object of a tier. */
 export const objectOf = (tier: Tier, apiVersion: string, kind: string, fields: object): KubernetesObject => ({
