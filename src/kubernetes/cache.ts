@@ -36,7 +36,14 @@ import { Backoff, type BackoffOptions } from './backoff.ts';
 import type { CacheCounters } from './cache-telemetry.ts';
 import { type KubernetesClient, StatusError } from './client.ts';
 import { GoneError, list } from './list.ts';
-import { type KubernetesObject, metadataOf, type ResourceType, type Selection, StringPool } from './object.ts';
+import {
+  type KubernetesObject,
+  metadataOf,
+  type ResourceType,
+  resourceName,
+  type Selection,
+  StringPool,
+} from './object.ts';
 import { Trouble } from './trouble.ts';
 import { NoInitialEventsError, type WatchEvent, watch } from './watch.ts';
 
@@ -99,7 +106,8 @@ export class ObjectCache<T extends Kept> {
     this.kind = kind;
     this.selection = selection;
     this.#options = options;
-    this.#trouble = new Trouble(options.log, 'Kubernetes objects cannot be read, trying on');
+    // The log lets only some lines of the same message pass; each kind has its own.
+    this.#trouble = new Trouble(options.log, `${resourceName(kind)} cannot be read, trying on`);
   }
 
   get size(): number {
