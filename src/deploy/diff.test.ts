@@ -89,6 +89,33 @@ describe('a diff', () => {
     );
   });
 
+  it('of a new workload it says what its pods may do', () => {
+    const [diff] = diffObjects(
+      [],
+      render({
+        image: { tag: '1' },
+        destinations: { metrics: { authentication: { basic: { secret: 'vm' } } } },
+      }).filter((o) => o.kind === 'DaemonSet'),
+    );
+    assert.deepEqual(
+      diff!.changes.map((c) => c.text),
+      [
+        '+ image localhost/sluice:1',
+        '+ runs as root',
+        '+ capability DAC_READ_SEARCH',
+        '+ Secret vm',
+        '+ reads / of the node',
+        '+ reads /var/log/pods of the node',
+        '+ writes /var/lib/otelcol of the node',
+      ],
+    );
+    const gateway = render({ image: { tag: '1' } }).filter((o) => o.kind === 'Deployment');
+    assert.deepEqual(
+      diffObjects([], gateway)[0]!.changes.map((c) => c.text),
+      ['+ image localhost/sluice:1'],
+    );
+  });
+
   it('Pod Security of a namespace concerns security', () => {
     const told = lines({ gateway: { namespace: 'events' } }, { gateway: false });
     assert.ok(told.includes('- Namespace events (gone)'));

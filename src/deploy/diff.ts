@@ -1,6 +1,7 @@
 /** What changes from one render, or from a cluster, to another, and which of it concerns security. */
 import { parse } from 'yaml';
 import type { KubernetesObject } from './kubernetes-object.ts';
+import { powersOf } from './powers.ts';
 import { sectionOf } from './used-components.ts';
 
 export interface Change {
@@ -66,6 +67,8 @@ function ofWhole(object: KubernetesObject, sign: '+' | '-'): Change[] {
     return rightsOf(object).map((r) => ({ path: '', text: `${sign} ${r}`, security: 'rights' }));
   if (RIGHTS.includes(object.kind)) return [{ path: '', text: sign, security: 'rights' }];
   if (sign === '-') return object.kind === 'NetworkPolicy' ? [{ path: '', text: sign, security: 'network' }] : [];
+  if (WORKLOADS.includes(object.kind))
+    return powersOf(object).map((power) => ({ path: '', text: `+ ${power}`, security: 'process' }));
   const changes: Change[] = [];
   compare(undefined, object, '', (path, _b, value) => {
     const security = concern(object.kind, path);
