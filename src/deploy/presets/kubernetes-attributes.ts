@@ -47,7 +47,7 @@ export function kubernetesAttributes(draft: Draft, options: KubernetesAttributes
     ...(options.allPodLabels ? [everything] : []),
   ];
   const annotations = [...(options.annotations ?? []).map(rule), ...(options.allPodAnnotations ? [everything] : [])];
-  const wait = options.waitForMetadata ?? (isSluice ? false : '1m');
+  const wait = options.waitForMetadata ?? (isSluice ? false : '45s');
   const config: JsonMap = {
     auth_type: 'serviceAccount',
     passthrough: false,

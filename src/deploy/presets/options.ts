@@ -203,7 +203,7 @@ export interface KubernetesAttributesOptions {
   /** Where pods are learned from (agent): the API server, or the kubelet of the node (`engine: sluice`). Default `api`. */
   podSource?: 'api' | 'kubelet';
   /**
-   * Start only when all pods of the node are known, and fail when that takes longer than this. Default: `1m` with
+   * Start only when all pods of the node are known, and fail when that takes longer than this. Default: `45s` with
    * otelcol-contrib; none with sluice, whose records wait for their own pod instead.
    */
   waitForMetadata?: Duration | false;
