@@ -40,7 +40,7 @@ const HELP = `npm run bench -- scale [options]        OTELCOL=/path/to/otelcol n
   --runs N      measured runs per collector and case (1)
   --ours        without the peer
   --peer        the peer also where it takes gigabytes
-  --collections N  that are measured in a run (3)
+  --collections N  that are measured in a run (2)
   --source      measure the sources; otherwise dist/, built first when it is older than they are
   --profile     list where Sluice's time goes; keep a heap snapshot
   --dry-run     leave results.json and README.md as they are`;
@@ -58,7 +58,7 @@ export async function scale(args: readonly string[]): Promise<number> {
       pods: { type: 'string', multiple: true },
       case: { type: 'string', multiple: true },
       runs: { type: 'string', default: '1' },
-      collections: { type: 'string', default: '3' },
+      collections: { type: 'string', default: '2' },
       ours: { type: 'boolean', default: false },
       peer: { type: 'boolean', default: false },
       source: { type: 'boolean', default: false },
