@@ -72,7 +72,7 @@ function ofWhole(object: KubernetesObject, sign: '+' | '-'): Change[] {
   const changes: Change[] = [];
   compare(undefined, object, '', (path, _b, value) => {
     const security = concern(object.kind, path);
-    if (security !== undefined && typeof value !== 'object')
+    if (security !== undefined && typeof value !== 'object' && value !== 'ClusterIP')
       changes.push({ path, text: `+ ${short(value)}`, security });
   });
   return changes;
@@ -267,13 +267,15 @@ function short(value: unknown): string {
 /** For people: what concerns security first. */
 export function describeDiff(diffs: readonly ObjectDiff[]): string {
   const lines: string[] = [];
+  const told = new Set<string>();
   const part = (title: string, isMeant: (c: Change) => boolean, withWhole: boolean): void => {
     const own = diffs
       .map((d) => ({ ...d, changes: d.changes.filter(isMeant) }))
-      .filter((d) => d.changes.length > 0 || (withWhole && d.is !== 'changed'));
+      .filter((d) => d.changes.length > 0 || (withWhole && d.is !== 'changed' && !told.has(d.object)));
     if (own.length === 0) return;
     lines.push(...(lines.length > 0 ? [''] : []), title);
     for (const { object, is, changes } of own) {
+      told.add(object);
       lines.push(
         `  ${is === 'new' ? '+ ' : is === 'gone' ? '- ' : '~ '}${object}${is === 'changed' ? '' : ` (${is})`}`,
       );
