@@ -12,6 +12,7 @@ import { ALERTS, dashboardFiles, dashboards, expressionOf } from '../src/deploy/
 import { defer, tempDir, until } from './helpers/agent.ts';
 import {
   type DashboardQuery,
+  fieldsIn,
   filled,
   labelsIn,
   metricsIn,
@@ -54,7 +55,7 @@ test('every query of metrics has an answer, and every alert is silent until it h
         return open.size === 0;
       },
       what,
-      25_000,
+      60_000,
     ).catch((e: Error) => {
       throw new Error(
         `${e.message}:\n${[...open].map(([name, expr]) => `${name.slice(0, 100)}: ${filled(expr).slice(0, 500)}`).join('\n')}`,
@@ -131,10 +132,14 @@ for (const compression of ['zstd', 'gzip'] as const)
       const query = filled(expr);
       if (queryType === 'instant') return (await logs.query(query)).length;
       const found = queryType === 'stats' ? await logs.stats(query) : await logs.statsRange(query);
-      return found.filter((s) => s.value > 0).length;
+      return found.filter((s) => s.value > 0 && Object.values(s.labels).every((v) => v !== '')).length;
     };
-    for (const q of LOGSQL) await until(async () => (await rowsOf(q)) > 0, `${q.where}: ${filled(q.expr)}`, 20_000);
+    for (const q of LOGSQL) await until(async () => (await rowsOf(q)) > 0, `${q.where}: ${filled(q.expr)}`, 60_000);
     for (const v of LOG_VARIABLES) assert.ok((await logs.fieldValues(filled(v.metric), v.label)).length > 0, v.where);
+
+    const known = new Set((await logs.query('*')).flatMap((r) => Object.keys(r)));
+    for (const q of LOGSQL)
+      for (const field of fieldsIn(q.expr)) assert.ok(known.has(field), `${q.where}: no record has ${field}`);
 
     // Pods that are made again and containers that restart add to the streams that are there.
     const hello = () => logs.query('{"k8s.namespace.name"="ns-2"}');

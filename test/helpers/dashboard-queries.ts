@@ -104,3 +104,11 @@ export function labelsIn(expr: string): string[] {
   const grouped = [...expr.matchAll(/\b(?:by|on)\s*\(([^)]*)\)/g)].flatMap((m) => m[1]!.split(/\s*,\s*/));
   return [...new Set([...chosen, ...grouped])].filter((l) => l !== '');
 }
+
+/** Fields of records that an expression of LogsQL asks for, groups by or counts. */
+export function fieldsIn(expr: string): string[] {
+  const asked = [...expr.matchAll(/([\w.]+):(?:=|~|\*|in\()/g)].map((m) => m[1]!);
+  const stream = [...expr.matchAll(/[{,]"([\w.]+)"=/g)].map((m) => m[1]!);
+  const counted = [...expr.matchAll(/\b(?:by|count_uniq) ?\(([^)]+)\)/g)].flatMap((m) => m[1]!.split(', '));
+  return [...new Set([...asked, ...stream, ...counted])].filter((f) => !f.endsWith(' desc'));
+}
