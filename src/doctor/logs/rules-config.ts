@@ -50,7 +50,7 @@ export const CONFIG_RULES: readonly LogRule[] = [
   {
     id: 'no-environment',
     state: 'warning',
-    pattern: /[Cc]onfiguration references unset environment variable\n(?:.*\n)*?(\w+)/,
+    pattern: /[Cc]onfiguration references unset environment variable\n(?:.*\n){0,20}?(\w+)/,
     what: (m) => `the configuration uses the variable ${m[1]}, which is not set`,
     fix: (m) =>
       /NODE_(?:NAME|IP)|POD_IP/.test(m[1]!)
@@ -62,9 +62,18 @@ export const CONFIG_RULES: readonly LogRule[] = [
     isPrinted: true,
     state: 'failure',
     pattern:
-      /(?:listen \w+ (\S+): )?bind: address already in use|EADDRINUSE[^\n]*?(?:address already in use )?(\S*:\d+)/,
+      /(?:listen \w+ (\S+): )?bind: address already in use|EADDRINUSE[^\n]{0,200}?(?:address already in use )?(\S*:\d+)/,
     what: (m, e) => `a port is taken already${m[1] || m[2] ? ` (${m[1] ?? m[2]})` : ''} (${who(e, 'service')})`,
     fix: () => 'two collectors share a network: take away hostPort or hostNetwork, or give one another port',
+  },
+  {
+    id: 'start',
+    isPrinted: true,
+    state: 'failure',
+    pattern:
+      /(?:failed to build pipelines|cannot (?:start|setup) (?:pipelines|extensions|exporters)|failed to (?:create|start) "[^"]+" \w+[^:\n]{0,100}): ([^\n]{1,200})/,
+    what: (m) => `the collector does not start: ${m[1]}`,
+    fix: () => VALIDATE,
   },
   {
     id: 'reload',

@@ -66,10 +66,11 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   {
     id: 'remote-write-rejected',
     state: 'failure',
-    pattern: /(?:remote[ _]write:?[^\n]{0,40}returned HTTP status |remote write returned HTTP status )(4(?!29)\d\d)\b/,
-    what: (m, e) => `${who(e, 'remote write')}: the destination rejects requests with status ${m[1]}`,
+    pattern:
+      /(?:remote[ _]write:?[^\n]{0,40}returned HTTP status |WriteRequest to remote endpoint\n(?:[^\n]*\n){0,12}?status_code=)(4(?!29)\d\d)\b/,
+    what: (m, e) => `${who(e, 'remote write')}: the destination rejects requests with status ${m[1]}${at(m.input)}`,
     fix: (m) =>
-      m[1] === '404'
+      m[1] === '404' || /unsupported path/.test(m.input)
         ? 'the path is wrong: VictoriaMetrics single node takes /api/v1/write, vminsert /insert/0/prometheus/api/v1/write'
         : m[1] === '401' || m[1] === '403'
           ? 'the credentials are missing or wrong: headers.Authorization or auth.authenticator of the exporter'
@@ -123,7 +124,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
     id: 'server-error',
     state: 'warning',
     pattern:
-      /(?:HTTP [Ss]tatus (?:[Cc]ode )?|returned HTTP status )(5\d\d)\b|code = Unavailable desc = (?!connection error|name resolver|dns)/,
+      /(?:HTTP [Ss]tatus (?:[Cc]ode )?|returned HTTP status |\nstatus_code=)(5\d\d)\b|code = Unavailable desc = (?!connection error|name resolver|dns)/,
     what: (m, e) => `${who(e, exporter)}: the destination fails${m[1] ? ` with status ${m[1]}` : ''}${at(m.input)}`,
     fix: () =>
       'look at the log of the destination; sluice waits with data of files, otelcol drops it after max_elapsed_time',
@@ -211,7 +212,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   {
     id: 'ledger-lost',
     state: 'failure',
-    pattern: /^Ledger\n(?:.*\n)*?lost=[1-9]/,
+    pattern: /^Ledger\n(?:.*\n){0,20}?lost=[1-9]/,
     what: (_, e) => `the ledger at the end says that records were lost (${who(e, 'receiver')})`,
     fix: () => 'lost_by in that line has the reasons; `sluice doctor` in the pod shows the same from its metrics',
   },

@@ -6,7 +6,7 @@ export const FILE_RULES: readonly LogRule[] = [
     id: 'pod-logs-denied',
     state: 'failure',
     pattern:
-      /(?:open|lstat|stat|scandir|read|find files with)\b[^\n]*?['" ](\/var\/log\/(?:pods|containers)|\/var\/lib\/docker\/containers)[^\n]*?permission denied|EACCES: permission denied, \w+ '(\/var\/log\/(?:pods|containers)|\/var\/lib\/docker\/containers)/,
+      /(?:open|lstat|stat|scandir|read|find files with)\b[^\n]{0,200}?['" ](\/var\/log\/(?:pods|containers)|\/var\/lib\/docker\/containers)[^\n]{0,200}?permission denied|EACCES: permission denied, \w+ '(\/var\/log\/(?:pods|containers)|\/var\/lib\/docker\/containers)/,
     what: (m) => `${m[1] ?? m[2]} may not be read`,
     fix: () =>
       'securityContext: {runAsUser: 0, runAsGroup: 0} of the agent (OpenShift: an SCC with hostPath and SELinux spc_t as well)',
@@ -16,7 +16,7 @@ export const FILE_RULES: readonly LogRule[] = [
     isPrinted: true,
     state: 'failure',
     pattern:
-      /(?:mkdir (\/[\w/.-]+)|(?:open|cannot open)[^\n]*?(\/[\w/.-]*(?:storage|otelcol|checkpoint)[\w/.-]*))[^\n]*?(?:permission denied|read-only file system)/i,
+      /(?:mkdir (\/[\w/.-]{1,200})|(?:open|cannot open)[^\n]{0,200}?(\/[\w/.-]{0,200}(?:storage|otelcol|checkpoint)[\w/.-]{0,200}))[^\n]{0,200}?(?:permission denied|read-only file system)/i,
     what: (m) => `offsets cannot be stored in ${m[1] ?? m[2]}`,
     fix: () => 'mount a hostPath below /var/lib there (type DirectoryOrCreate), writable for the user of the container',
   },
@@ -32,7 +32,8 @@ export const FILE_RULES: readonly LogRule[] = [
     id: 'storage-locked',
     isPrinted: true,
     state: 'failure',
-    pattern: /([^\s"]+) is in use: timeout after|open [^\n]*?: timeout$|failed to open [^\n]*database[^\n]*timeout/m,
+    pattern:
+      /(\/[^\s"]{1,300}) is in use: timeout after|open [^\n]{0,200}?: timeout$|failed to open [^\n]{0,200}database[^\n]{0,200}timeout/m,
     what: (m) => `another process holds the stored offsets${m[1] ? ` (${m[1]})` : ''}`,
     fix: () =>
       'two agents run on one node, or the former one has not ended: maxSurge: 0, and a directory for each release',
@@ -55,7 +56,7 @@ export const FILE_RULES: readonly LogRule[] = [
   {
     id: 'rotated-away',
     state: 'failure',
-    pattern: /File was deleted or truncated before all of it was read\n(?:.*\n)*?(\/[^\n]+)/,
+    pattern: /File was deleted or truncated before all of it was read\n(?:.*\n){0,20}?(\/[^\n]+)/,
     what: (m) => {
       const pod = /\/var\/log\/pods\/([^_/]+)_([^_/]+)_[^/]+\/([^/]+)\//.exec(m[1]!);
       return `lines of ${pod ? `${pod[1]}/${pod[2]} (container ${pod[3]})` : m[1]} were rotated away before they were read`;
@@ -94,7 +95,8 @@ export const FILE_RULES: readonly LogRule[] = [
   {
     id: 'parser',
     state: 'warning',
-    pattern: /Failed to process entry\n(?:.*\n)*?([^\n]*(?:does not match|parse|expected|invalid)[^\n]{0,80})/i,
+    pattern:
+      /Failed to process entry\n(?:.*\n){0,20}?([^\n]{0,200}(?:does not match|parse|expected|invalid)[^\n]{0,80})/i,
     what: (_, e) => `${who(e, 'a receiver')}: an operator cannot parse lines`,
     fix: () => 'on_error: send_quiet keeps them as they are; auto_parser takes only what is really JSON',
   },

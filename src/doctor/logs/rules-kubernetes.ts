@@ -47,7 +47,7 @@ export const KUBERNETES_RULES: readonly LogRule[] = [
     id: 'api-unauthorised',
     state: 'failure',
     pattern:
-      /^(?:.*\n)*?.*(?:the server has asked for the client to provide credentials|API server request \S+ \S+ failed - "401)/,
+      /the server has asked for the client to provide credentials|API server request \S{1,10} \S{1,500} failed - "401/,
     what: () => 'the API server does not accept the token',
     fix: () =>
       'automountServiceAccountToken: true; is the token of this cluster, and is the pod newer than its service account?',

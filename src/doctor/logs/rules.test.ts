@@ -139,6 +139,66 @@ const TABLE: readonly (readonly [id: string, line: string, what: string, fix: Re
     /Authorization/,
   ],
   [
+    'remote-write-rejected',
+    console_(
+      'error',
+      'prometheusremotewriteexporter@v0.149.0/exporter.go:491',
+      'failed to send WriteRequest to remote endpoint',
+      {
+        'otelcol.component.id': 'prometheusremotewrite',
+        'otelcol.component.kind': 'exporter',
+        'otelcol.signal': 'metrics',
+        status_code: 404,
+        status: '404 Not Found',
+        endpoint: 'http://vm:8428/api/v1/writ',
+        retry_attempt: 1,
+        error: 'no',
+      },
+    ),
+    'exporter prometheusremotewrite: the destination rejects requests with status 404 (http://vm:8428)',
+    /insert\/0\/prometheus/,
+  ],
+  [
+    'server-error',
+    console_(
+      'error',
+      'prometheusremotewriteexporter@v0.149.0/exporter.go:491',
+      'failed to send WriteRequest to remote endpoint',
+      {
+        'otelcol.component.id': 'prometheusremotewrite',
+        'otelcol.component.kind': 'exporter',
+        'otelcol.signal': 'metrics',
+        status_code: 503,
+        status: '503 Service Unavailable',
+        endpoint: 'http://vm:8428/api/v1/writ',
+        retry_attempt: 1,
+        error: 'no',
+      },
+    ),
+    'exporter prometheusremotewrite: the destination fails with status 503 (http://vm:8428)',
+    /log of the destination/,
+  ],
+  [
+    'throttled',
+    console_(
+      'error',
+      'prometheusremotewriteexporter@v0.149.0/exporter.go:491',
+      'failed to send WriteRequest to remote endpoint',
+      {
+        'otelcol.component.id': 'prometheusremotewrite',
+        'otelcol.component.kind': 'exporter',
+        'otelcol.signal': 'metrics',
+        status_code: 429,
+        status: '429 Too Many Requests',
+        endpoint: 'http://vm:8428/api/v1/writ',
+        retry_attempt: 1,
+        error: 'no',
+      },
+    ),
+    'exporter prometheusremotewrite: the destination says that it gets too much (429) (http://vm:8428)',
+    /retry_on_http_429/,
+  ],
+  [
     'throttled',
     drop(
       'no more retries left: Throttle (0s), error: error exporting items, request to https://otlp.example.com/otlp/v1/traces responded with HTTP Status Code 429, Message=slow down, Details=[]',
@@ -595,6 +655,20 @@ const TABLE: readonly (readonly [id: string, line: string, what: string, fix: Re
     /status\.hostIP/,
   ],
   [
+    'start',
+    `Error: failed to build pipelines: failed to create "filelog" receiver for data type "logs": 'include' must be specified`,
+    `the collector does not start: failed to create "filelog" receiver for data type "logs": 'include' must be specified`,
+    /sluice validate/,
+  ],
+  [
+    'start',
+    json('error', 'error found during service initialization', {
+      error: `cannot start pipelines: failed to start "filelog" receiver: storage client: storage extension 'file_storage' not found`,
+    }),
+    `the collector does not start: failed to start "filelog" receiver: storage client: storage extension 'file_storage' not found`,
+    /sluice validate/,
+  ],
+  [
     'port-taken',
     'Error: cannot start pipelines: listen tcp 0.0.0.0:4317: bind: address already in use',
     'a port is taken already (0.0.0.0:4317) (service)',
@@ -659,14 +733,25 @@ test('lines of a collector that is well are nobody’s trouble', () => {
 });
 
 test('no pattern takes long, whatever the line', () => {
-  const bad = [
-    '"'.repeat(30_000),
-    'open '.repeat(6_000),
-    '\\"a'.repeat(10_000),
-    'x509: certificate is valid for '.repeat(1000),
-    '/var/lib/'.repeat(3000),
-    'a'.repeat(32_000),
+  const pieces = [
+    '"',
+    'a',
+    '\n',
+    'a\n',
+    '\\"a',
+    '/var/lib/',
+    'open ',
+    'open /var/log/pods ',
+    'mkdir /',
+    'listen tcp ',
+    'User "a" cannot get resource ',
+    'failed to start "a" x',
+    'x509: certificate is valid for ',
+    'Failed to process entry\n',
+    'WriteRequest to remote endpoint\n',
+    'Configuration references unset environment variable\n',
   ];
+  const bad = pieces.map((p) => p.repeat(Math.ceil(32_000 / p.length)));
   for (const text of bad)
     for (const rule of LOG_RULES) {
       const start = performance.now();

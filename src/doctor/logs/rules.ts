@@ -5,7 +5,7 @@ import { DELIVERY_RULES } from './rules-delivery.ts';
 import { FILE_RULES } from './rules-files.ts';
 import { KUBERNETES_RULES } from './rules-kubernetes.ts';
 
-const last = ['scrape', 'parser', 'files-denied', 'unmarshal', 'invalid'];
+const last = ['scrape', 'parser', 'files-denied', 'start', 'unmarshal', 'invalid'];
 const all: readonly LogRule[] = [...CONFIG_RULES, ...KUBERNETES_RULES, ...FILE_RULES, ...DELIVERY_RULES];
 
 /** Those that only say that something failed come behind those that say why. */
