@@ -1,4 +1,5 @@
 /** The host that is measured: where its files are, when it was booted, and what all scrapers of a receiver share. */
+import { existsSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { join } from 'node:path';
 import type { ReceiverContext } from '../../../core/component.ts';
@@ -75,6 +76,14 @@ export class Host {
   }
   proc(...parts: string[]): string {
     return this.path('proc', ...parts);
+  }
+  /**
+   * A file of /proc/net. Below another root that is the network of the host's first process: `net` itself would lead to
+   * the network of who reads it, which for a pod is its own.
+   */
+  net(...parts: string[]): string {
+    const ofHost = this.proc('1/net', ...parts);
+    return this.rootPath !== '' && existsSync(ofHost) ? ofHost : this.proc('net', ...parts);
   }
 
   isOn(gate: string, otherwise: boolean): boolean {

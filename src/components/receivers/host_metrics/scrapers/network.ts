@@ -61,7 +61,7 @@ export function makeNetworkScraper(config: NetworkConfig, host: Host): Scraper {
   const perInterface = [io, packets, errors, dropped];
   const isKept = keeps(config.include, config.exclude);
   const interfaces = new Remembered<string, Interface>();
-  const devPath = host.proc('net/dev');
+  const devPath = host.net('dev');
   const c = new Float64Array(COUNTERS);
   const counts = new Map<string, number>();
   const stateSets = new Map(
@@ -107,7 +107,7 @@ export function makeNetworkScraper(config: NetworkConfig, host: Host): Scraper {
       for (const state of ALWAYS) counts.set(state, 0);
       for (const state of LINUX_STATES) counts.set(state, 0);
       try {
-        for (const file of ['net/tcp', 'net/tcp6']) await countConnections(file);
+        for (const file of ['tcp', 'tcp6']) await countConnections(file);
         for (const [state, n] of counts)
           if (n > 0 || ALWAYS.includes(state)) connections.point(n, stateSets.get(state)!);
       } catch (error) {
@@ -126,10 +126,10 @@ export function makeNetworkScraper(config: NetworkConfig, host: Host): Scraper {
       if (state !== undefined) counts.set(state, counts.get(state)! + 1);
     };
     try {
-      await host.reader.eachLine(host.proc(file), onLine);
+      await host.reader.eachLine(host.net(file), onLine);
     } catch (error) {
       // Without IPv6 there is no file of it.
-      if (file !== 'net/tcp6' || !isMissing(error)) throw error;
+      if (file !== 'tcp6' || !isMissing(error)) throw error;
     }
   }
 

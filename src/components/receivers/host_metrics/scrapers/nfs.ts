@@ -112,7 +112,7 @@ export function makeNfsScraper(config: PlainConfig, host: Host): Scraper {
       ['nfs', client],
       ['nfsd', server],
     ] as const) {
-      const path = host.proc('net/rpc', file);
+      const path = host.net('rpc', file);
       problems.try(1, () => {
         try {
           read(path, known);

@@ -190,6 +190,22 @@ const BAD: readonly Row[] = [
     count: 13 + 2 * 8,
   },
   {
+    what: 'network of the host, whose first process tells it, not of who reads',
+    scrapers: { network: null },
+    files: {
+      'proc/net/dev': NET_DEV.replace('lo:', 'mine:'),
+      'proc/net/tcp': '',
+      'proc/1/net/dev': NET_DEV,
+      'proc/1/net/tcp': TCP,
+    },
+    errors: [],
+    points: [
+      'system.network.io{device=lo direction=receive} 1',
+      'system.network.connections{protocol=tcp state=LISTEN} 1',
+    ],
+    count: 12 + 8,
+  },
+  {
     what: 'a name with a colon',
     scrapers: { network: { metrics: { 'system.network.connections': { enabled: false } } } },
     files: { 'proc/net/dev': NET_DEV.replace('lo:', 'eth0:1:') },
