@@ -54,12 +54,19 @@ async function inspect<T>(
   }
 }
 
-/** Bytes of live objects and of the buffers they hold. */
-export async function heapBytes(pid: number, logPath: string): Promise<number> {
+export interface LiveBytes {
+  /** Objects on V8's heap. */
+  readonly heap: number;
+  /** Memory of the buffers that they hold. */
+  readonly buffers: number;
+}
+
+/** What is left after collections of garbage. */
+export async function liveBytes(pid: number, logPath: string): Promise<LiveBytes> {
   return inspect(await inspectorOf(pid, logPath), async (call) => {
     for (let i = 0; i < 3; i++) await call('HeapProfiler.collectGarbage');
     const usage = await call('Runtime.getHeapUsage');
-    return Number(usage['usedSize']) + Number(usage['backingStorageSize'] ?? 0);
+    return { heap: Number(usage['usedSize']), buffers: Number(usage['backingStorageSize'] ?? 0) };
   });
 }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { oursContestant, peerContestant } from './contestants.ts';
-import { heapBytes, heapSnapshot } from './heap.ts';
+import { heapSnapshot, type LiveBytes, liveBytes } from './heap.ts';
 import type { Contestant, Figures } from './measure.ts';
 import {
   type CollectorProcess,
@@ -124,7 +124,7 @@ async function runCase(
   console.log(`${c.name}: ${c.title}${busy ? ' — the machine is busy, take the figures with care' : ''}`);
   const state = join(CACHE, 'scale');
   mkdirSync(state, { recursive: true });
-  const base = c.hasBase ? await emptyHeap(setup, c, contestants[0]!, state) : undefined;
+  const base = c.hasBase ? await liveWithoutPods(setup, c, contestants[0]!, state) : undefined;
   for (let run = 0; run < runs; run++)
     for (const who of contestants) {
       loads.push(loadAverage());
@@ -220,10 +220,10 @@ const kubeconfigOf = (url: string): string =>
   });
 
 /** Of the same cluster without a single pod. */
-async function emptyHeap(setup: Setup, c: ScaleCase, who: Contestant, state: string): Promise<number> {
+async function liveWithoutPods(setup: Setup, c: ScaleCase, who: Contestant, state: string): Promise<LiveBytes> {
   return withCollector({ ...setup, isProfiled: false }, c, who, state, { ...c.size, hasPods: false }, async (run) => {
     await firstData(setup, run);
-    return heapBytes(run.collector.pid, run.logPath);
+    return liveBytes(run.collector.pid, run.logPath);
   });
 }
 
@@ -249,7 +249,7 @@ async function once(
   c: ScaleCase,
   who: Contestant,
   state: string,
-  base: number | undefined,
+  base: LiveBytes | undefined,
 ): Promise<Figures> {
   if (setup.isProfiled) rmSync(profileDir(c), { recursive: true, force: true });
   const figures = await withCollector(setup, c, who, state, c.size, async (run) => {
@@ -277,7 +277,7 @@ async function once(
     const peak = memoryOf(collector.pid).peakRssKb / 1024;
     const samples = (await setup.sink.count(true)).records - samplesBefore;
     check(c, who, initial.lists, after, samples);
-    const heap = base !== undefined && who.name === 'sluice' ? await heapBytes(collector.pid, logPath) : undefined;
+    const live = base !== undefined && who.name === 'sluice' ? await liveBytes(collector.pid, logPath) : undefined;
     if (setup.isProfiled) {
       mkdirSync(profileDir(c), { recursive: true });
       await heapSnapshot(collector.pid, logPath, join(CACHE, `${c.name}.heapsnapshot`));
@@ -292,7 +292,12 @@ async function once(
       ...(c.tier === 'gateway'
         ? { collectionSeconds: (cpu / seconds) * INTERVAL_S }
         : { cpuPercent: (cpu / seconds) * 100 }),
-      ...(heap === undefined || base === undefined ? {} : { heapBytesPerPod: (heap - base) / c.size.pods }),
+      ...(live === undefined || base === undefined
+        ? {}
+        : {
+            heapBytesPerPod: (live.heap - base.heap) / c.size.pods,
+            bufferBytesPerPod: (live.buffers - base.buffers) / c.size.pods,
+          }),
     };
   });
   if (setup.isProfiled)

@@ -42,18 +42,31 @@ class InternedResource implements Resource {
 
 /**
  * Not interned: whoever makes it uses the same object again for the same thing, and others may go by that. For sources
- * with very many resources, each of which is sent again and again; it does not even keep its decoded attributes.
+ * with very many resources, each of which is sent again and again: it keeps no decoded attributes, and not even a view
+ * of its bytes, which takes more memory than the rest of it.
  */
 export class HeldResource implements Resource {
-  /** May be replaced by equal bytes. */
-  encoded: Uint8Array;
   readonly schemaUrl: string;
+  #buffer: ArrayBufferLike;
+  #from: number;
+  #length: number;
   constructor(encoded: Uint8Array, schemaUrl: string) {
-    this.encoded = encoded;
     this.schemaUrl = schemaUrl;
+    this.#buffer = encoded.buffer;
+    this.#from = encoded.byteOffset;
+    this.#length = encoded.length;
+  }
+  get encoded(): Uint8Array {
+    return new Uint8Array(this.#buffer, this.#from, this.#length);
   }
   get attributes(): ReadonlyValueMap {
     return decodeResource(this.encoded);
+  }
+  /** The same bytes are now somewhere else. */
+  move(encoded: Uint8Array): void {
+    this.#buffer = encoded.buffer;
+    this.#from = encoded.byteOffset;
+    this.#length = encoded.length;
   }
 }
 

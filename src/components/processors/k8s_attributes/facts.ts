@@ -179,7 +179,8 @@ function containersOf({ spec, status }: Pod, rules: Rules, pool: StringPool): re
       restartCount: s.restartCount ?? 0,
     });
   }
-  return byName.size === 0 ? NONE : [...byName.values()];
+  // A copy has no room to grow, which is more than what is in it.
+  return byName.size === 0 ? NONE : [...byName.values()].slice();
 }
 
 /** Pods change often (conditions, heartbeats) in ways that do not matter here. */

@@ -108,6 +108,7 @@ class K8sAttributes implements Processor {
   /** Of resources that are held. */
   readonly #arena = new Arena(ARENA_CHUNK_BYTES);
   readonly #usesPeer: boolean;
+  #lastIdentity: Identity | undefined;
   #isRunning = false;
   #undo: (() => void)[] = [];
 
@@ -235,7 +236,7 @@ class K8sAttributes implements Processor {
       if (known.pod === pod && known.revision === cluster.revision) return known;
     }
     const { attributes } = resource;
-    const identity = known ? known.identity : identify(this.#config.pod_association, attributes, from);
+    const identity = known ? known.identity : this.#identity(attributes, from);
     const entry = this.#make(resource, attributes, identity, known);
     if (!entries) this.#known.set(resource, entry);
     else {
@@ -243,6 +244,15 @@ class K8sAttributes implements Processor {
       entries.set(from, entry);
     }
     return entry;
+  }
+
+  /** A pod and its containers come one after the other: they share what they are known by. */
+  #identity(attributes: ReadonlyValueMap, from: string): Identity | undefined {
+    const found = identify(this.#config.pod_association, attributes, from);
+    const last = this.#lastIdentity;
+    if (found && last && found.key === last.key && found.connectionIp === last.connectionIp) return last;
+    this.#lastIdentity = found;
+    return found;
   }
 
   #entriesOfPeers(resource: Resource): Map<string, Entry> {

@@ -132,6 +132,6 @@ export class ObjectRecorder {
     for (const [key, items] of this.#items) if (items.round !== round) this.#items.delete(key);
     if (this.#arena.allocated < 2 * liveBytes + MIN_GARBAGE_BYTES) return;
     this.#arena = new Arena();
-    for (const { resource } of measured()) resource.encoded = this.#arena.put(resource.encoded);
+    for (const { resource } of measured()) resource.move(this.#arena.put(resource.encoded));
   }
 }
