@@ -1,6 +1,7 @@
 /** What a leader elector gives to components, so that of several replicas only one does a job. */
 import type { Host } from '../core/component.ts';
 import { ConfigError } from '../core/errors.ts';
+import type { Handover } from './handover.ts';
 
 export interface LeaderListener {
   /** This replica leads from now on, until `stopped`. Called at once when it leads already. */
@@ -11,6 +12,8 @@ export interface LeaderListener {
 export interface LeaderElector {
   /** The returned function ends it; `stopped` is not called then. */
   onLeadership(listener: LeaderListener): () => void;
+  /** What one leader leaves to the next. */
+  readonly handover?: Handover;
 }
 
 export const isLeaderElector = (x: unknown): x is LeaderElector =>

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { settled, until } from '../../test/helpers/component.ts';
 import { SILENT } from '../core/log.ts';
+import { Handover } from './handover.ts';
 import { whileLeading } from './leader.ts';
 import { LeaseElection, type LeaseOptions } from './lease.ts';
 import type { SimulatedApiServerOptions } from './simulated/api-server.ts';
@@ -126,6 +127,51 @@ describe('an election', () => {
       spec: { holderIdentity: 'thief', leaseDurationSeconds: 60 },
     });
     await until(() => !a.state.isLeader);
+  });
+});
+
+describe('what a leader leaves to the next', () => {
+  const positions = (r: Awaited<ReturnType<typeof rig>>): unknown =>
+    JSON.parse(r.population.get(...LEASE)?.metadata.annotations?.['sluice/positions'] ?? 'null');
+
+  it('travels with the lease: with every renewal, and with the end of the leadership', async (t) => {
+    const r = await rig(t);
+    const [first, second] = [new Handover(), new Handover()];
+    first.set('events', '41');
+    const a = r.candidate('a', { handover: first });
+    await until(() => a.state.isLeader);
+    assert.deepEqual(positions(r), { events: '41' });
+    first.set('events', '42');
+    await until(() => (positions(r) as { events: string }).events === '42');
+    const b = r.candidate('b', { handover: second });
+    second.set('events', '40');
+    second.set('pods', '99');
+    first.set('events', '43');
+    await a.stop();
+    await until(() => b.state.isLeader);
+    assert.deepEqual([second.get('events'), second.get('pods')], ['43', '99'], 'what is further counts');
+    second.set('events', '7');
+    await until(() => (positions(r) as { events: string }).events === '7');
+  });
+
+  it('leaves other annotations alone, and is absent where nothing is left', async (t) => {
+    const r = await rig(t);
+    const lease = (annotations: Record<string, string>) =>
+      r.population.put(LEASE[0], { metadata: { name: LEASE[2], namespace: LEASE[1], annotations }, spec: {} });
+    lease({ own: 'x', 'sluice/positions': '{"events": 7, "pods": "x", "nodes": "8", "__proto__": "9"' });
+    const handover = new Handover();
+    const a = r.candidate('a', { handover });
+    await until(() => a.state.isLeader);
+    assert.deepEqual([handover.get('events'), handover.get('nodes')], [undefined, undefined]);
+    handover.set('events', '5');
+    await until(() => r.population.get(...LEASE)!.metadata.annotations!['sluice/positions'] === '{"events":"5"}');
+    assert.equal(r.population.get(...LEASE)!.metadata.annotations!['own'], 'x');
+    await a.stop();
+    lease({ 'sluice/positions': '{"events": 7, "pods": "x", "nodes": "8"}' });
+    const next = new Handover();
+    const b = r.candidate('b', { handover: next });
+    await until(() => b.state.isLeader);
+    assert.deepEqual([next.get('events'), next.get('pods'), next.get('nodes')], [undefined, undefined, '8']);
   });
 });
 

@@ -6,6 +6,7 @@ import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { wait } from '../core/wait.ts';
 import { type KubernetesClient, StatusError } from './client.ts';
+import type { Handover } from './handover.ts';
 import type { KubernetesObject } from './object.ts';
 import { pathOf } from './object.ts';
 import { Trouble } from './trouble.ts';
@@ -24,6 +25,8 @@ export interface LeaseOptions {
   readonly leaseDurationMs: number;
   readonly renewDeadlineMs: number;
   readonly retryPeriodMs: number;
+  /** Travels with the lease. */
+  readonly handover?: Handover;
   readonly log: Logger;
   readonly nowMs: () => number;
   readonly monotonicMs: () => number;
@@ -103,7 +106,7 @@ export class LeaseElection {
   }
 
   async #takeOrRenew(signal: AbortSignal): Promise<boolean> {
-    const { client, namespace, name, identity, leaseDurationMs, nowMs, monotonicMs } = this.#o;
+    const { client, namespace, name, identity, leaseDurationMs, nowMs, monotonicMs, handover } = this.#o;
     const path = pathOf(LEASES, namespace, name);
     const found = await client.getJson(path, { signal }).catch((e: unknown) => {
       if (e instanceof StatusError && e.status === 404) return undefined;
@@ -118,7 +121,10 @@ export class LeaseElection {
       leaseTransitions: 0,
     };
     if (found === undefined) {
-      const body = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name, namespace }, spec };
+      const metadata = { name, namespace, uid: '', resourceVersion: '' };
+      const made: Lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec };
+      const { uid: _, resourceVersion: __, ...own } = (handover?.into(made) ?? made).metadata;
+      const body = { ...made, metadata: own };
       this.#see((await client.write(pathOf(LEASES, namespace), { method: 'POST', body, signal })) as Lease);
       return true;
     }
@@ -129,7 +135,9 @@ export class LeaseElection {
     if (this.#isOthers() && monotonicMs() - this.#changedAtMs < validMs) return false;
     const transitions = (old.leaseTransitions ?? 0) + (isOwn ? 0 : 1);
     const taken = { ...spec, acquireTime: isOwn ? (old.acquireTime ?? now) : now, leaseTransitions: transitions };
-    const body = { ...this.#lease!, spec: { ...old, ...taken } };
+    if (!isOwn) handover?.take(this.#lease!);
+    const next = { ...this.#lease!, spec: { ...old, ...taken } };
+    const body = handover?.into(next) ?? next;
     this.#see((await client.write(path, { method: 'PUT', body, signal })) as Lease);
     return true;
   }
@@ -143,7 +151,7 @@ export class LeaseElection {
   /** So that the next one need not wait until it expires. */
   async #release(): Promise<void> {
     if (!this.#lease || this.#holder !== this.#o.identity) return;
-    const { client, namespace, name, identity, log } = this.#o;
+    const { client, namespace, name, identity, log, handover } = this.#o;
     const path = pathOf(LEASES, namespace, name);
     const options = { timeoutMs: RELEASE_MS };
     try {
@@ -151,7 +159,8 @@ export class LeaseElection {
       const lease = (await client.getJson(path, options)) as Lease;
       if (lease.spec?.holderIdentity !== identity) return;
       const spec = { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 };
-      await client.write(path, { ...options, method: 'PUT', body: { ...lease, spec } });
+      const left = { ...lease, spec };
+      await client.write(path, { ...options, method: 'PUT', body: handover?.into(left) ?? left });
     } catch (e) {
       log.debug('the lease could not be given up', { error: messageOf(e) });
     } finally {

@@ -4,6 +4,8 @@ import type { Host } from '../core/component.ts';
 import { ConfigError, messageOf } from '../core/errors.ts';
 import { type Logger, RateLimit } from '../core/log.ts';
 import { isStorageExtension, type StorageClient, type StorageOp } from '../core/storage.ts';
+import { furthest, type Handover, isVersion } from './handover.ts';
+import { electorOf } from './leader.ts';
 
 /** A position that moved again so soon waits this long: what a kill in between sends again. */
 const INTERVAL_MS = 50;
@@ -13,7 +15,9 @@ export const positionKey = (resource: string, namespace: string): string =>
   `latestResourceVersion/${resource}${namespace === '' ? '' : `.${namespace}`}`;
 
 export class PositionStore {
-  readonly #client: StorageClient;
+  readonly #client: StorageClient | undefined;
+  readonly #handover: Handover | undefined;
+  readonly #owner: string;
   readonly #log: Logger;
   readonly #nowMs: () => number;
   readonly #limit: RateLimit;
@@ -24,8 +28,11 @@ export class PositionStore {
   #isSoon = false;
   #isClosed = false;
 
-  constructor(client: StorageClient, log: Logger, nowMs: () => number) {
+  /** @param owner of the keys, where others have some too */
+  constructor(client: StorageClient | undefined, log: Logger, nowMs: () => number, handover?: Handover, owner = '') {
     this.#client = client;
+    this.#handover = handover;
+    this.#owner = owner;
     this.#log = log;
     this.#nowMs = nowMs;
     this.#limit = new RateLimit(10_000, nowMs);
@@ -33,15 +40,25 @@ export class PositionStore {
 
   /** What is stored, when it is a version. */
   get(key: string): string | undefined {
+    return furthest(this.#own(key), this.#handover?.get(this.#shared(key)));
+  }
+
+  #shared(key: string): string {
+    return `${this.#owner}/${key}`;
+  }
+
+  #own(key: string): string | undefined {
     if (this.#changed.has(key)) return this.#changed.get(key);
-    const bytes = this.#client.get(key);
+    const bytes = this.#client?.get(key);
     const text = bytes === undefined ? '' : Buffer.from(bytes).toString();
-    return /^[1-9]\d*$/.test(text) ? text : undefined;
+    return isVersion(text) ? text : undefined;
   }
 
   /** undefined: forgets it. */
   set(key: string, version: string | undefined): void {
     if (this.#isClosed) return;
+    this.#handover?.set(this.#shared(key), version);
+    if (!this.#client) return;
     this.#changed.set(key, version);
     if (this.#timer || this.#isSoon) return;
     const restMs = this.#writtenAtMs + INTERVAL_MS - this.#nowMs();
@@ -67,7 +84,7 @@ export class PositionStore {
         version === undefined ? { op: 'delete', key } : { op: 'set', key, value: Buffer.from(version) },
     );
     try {
-      this.#client.batch(ops);
+      this.#client?.batch(ops);
       this.#changed.clear();
     } catch (e) {
       const suppressed = this.#limit.pass('store');
@@ -85,7 +102,7 @@ export class PositionStore {
   close(): void {
     this.flush();
     this.#isClosed = true;
-    this.#client.close();
+    this.#client?.close();
   }
 }
 
@@ -95,10 +112,26 @@ interface StoreContext {
   readonly clock: Clock;
 }
 
-/** @param owner id of the receiver as otelcol knows it, so that its versions are found. */
-export async function openPositionStore(id: string, owner: string, ctx: StoreContext): Promise<PositionStore> {
+/**
+ * Where positions are kept: in the storage, in what the leader leaves to the next, in both (then what is further counts),
+ * or nowhere.
+ *
+ * @param owner id of the receiver as otelcol knows it, so that its versions are found
+ */
+export async function openPositionStore(
+  { storage, elector }: { readonly storage: string | undefined; readonly elector: string | undefined },
+  owner: string,
+  ctx: StoreContext,
+): Promise<PositionStore | undefined> {
+  const handover = elector === undefined ? undefined : electorOf(ctx.host, elector).handover;
+  const client = storage === undefined ? undefined : await storageClient(storage, owner, ctx);
+  if (!client && !handover) return undefined;
+  return new PositionStore(client, ctx.log, () => ctx.clock.monotonicMs(), handover, owner);
+}
+
+function storageClient(id: string, owner: string, ctx: StoreContext): Promise<StorageClient> {
   const extension = ctx.host.extension(id);
   if (extension === undefined) throw new ConfigError(`storage client: storage extension '${id}' not found`);
   if (!isStorageExtension(extension)) throw new ConfigError(`storage client: non-storage extension '${id}' found`);
-  return new PositionStore(await extension.client('receiver', owner, ''), ctx.log, () => ctx.clock.monotonicMs());
+  return extension.client('receiver', owner, '');
 }

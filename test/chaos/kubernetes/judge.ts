@@ -4,8 +4,11 @@ import type { Change, Population } from '../../../src/kubernetes/simulated/popul
 import type { Gap } from './requests.ts';
 import type { SentEvent, SentLine, SentPoint } from './sink.ts';
 
-/** What was delivered so shortly before a kill may come again: the position was not stored yet. */
-export const REPEATED_MS = 250;
+/**
+ * What was delivered so shortly before a kill may come again: the collector had not read the answer yet, or not stored the
+ * position, which it does at once, but not more often than every 50 ms. Generous, for machines that are busy.
+ */
+export const REPEATED_MS = 1000;
 
 const idOf = (uid: string, version: number): string => `${uid} ${version}`;
 const of = (o: KubernetesObject): string => `${o.metadata.name} (version ${o.metadata.resourceVersion})`;

@@ -17,6 +17,7 @@ export const FAULTS = [
   'token',
   'certificate',
   'kill',
+  'rollout',
 ] as const;
 export type FaultKind = (typeof FAULTS)[number];
 
@@ -115,7 +116,7 @@ processors:
       labels: [{tag_name: rev, key: rev, from: pod}]
 exporters:
   otlp_http:
-    endpoint: "\${env:DESTINATION}/gateway"
+    endpoint: "\${env:DESTINATION}"
     encoding: json
     compression: none
     timeout: 5s
@@ -147,7 +148,7 @@ processors:
       labels: [{tag_name: rev, key: rev, from: pod}, {tag_name: team, key: team, from: namespace}]
 exporters:
   otlp_http:
-    endpoint: "\${env:DESTINATION}/agent"
+    endpoint: "\${env:DESTINATION}"
     encoding: json
     compression: none
     timeout: 5s

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 /** Since this long nothing may be wrong when a watch is called healthy. */
 const HEALTHY_AFTER_MS = 2000;
 /** What was written this short a time before a connection broke may not have arrived. */
-const ON_ITS_WAY_MS = 1000;
+const ON_ITS_WAY_MS = 5000;
 
 export interface WatchedRequest {
   readonly client: string;

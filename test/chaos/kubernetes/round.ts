@@ -28,6 +28,7 @@ const START_MS = 30_000;
 const CATCH_UP_MS = 40_000;
 const STOP_GRACE_MS = 15_000;
 const LINES_MS = 100;
+const ROLLOUT_MS = 700;
 const MAX_LOG_LINES = 1500;
 
 class PodLogs {
@@ -67,9 +68,9 @@ export async function runKubernetesRound(
   dir: string,
 ): Promise<KubernetesResult> {
   const problems: string[] = [];
-  const paths = { pods: join(dir, 'pods'), storage: join(dir, 'storage') };
+  const paths = { pods: join(dir, 'pods') };
   mkdirSync(paths.pods);
-  mkdirSync(paths.storage);
+  mkdirSync(join(dir, 'storage-0'));
   writeFileSync(join(dir, 'plan.json'), JSON.stringify(plan, undefined, 2));
   writeFileSync(join(dir, 'gateway.yaml'), gatewayConfig(plan));
   writeFileSync(join(dir, 'agent.yaml'), agentConfig());
@@ -80,6 +81,9 @@ export async function runKubernetesRound(
   const destination = await sink.listen();
   const logs = new PodLogs(paths.pods, world);
   const kills: { life: number; atMs: number }[] = [];
+  let life = 0;
+  /** Of the gateway; a rollout gives the next one an empty directory, as a new pod has. */
+  let storage = join(dir, 'storage-0');
   if (plan.hasElector) world.requests.restless.add('gateway');
 
   const start = (client: 'gateway' | 'agent'): CollectorProcess => {
@@ -88,13 +92,13 @@ export async function runKubernetesRound(
       command,
       configPath: join(dir, `${client}.yaml`),
       env: {
-        DESTINATION: destination,
+        DESTINATION: `${destination}/${client === 'agent' ? client : `${client}-${life}`}`,
         KUBECONFIG: world.kubeconfig(client),
-        STORAGE: paths.storage,
+        STORAGE: storage,
         PODS: paths.pods,
         K8S_NODE_NAME: NODES[0]!,
       },
-      logPath: join(dir, client === 'agent' ? 'agent.log' : `gateway-${sink.life}.log`),
+      logPath: join(dir, client === 'agent' ? 'agent.log' : `gateway-${life}.log`),
     });
   };
   let gateway = start('gateway');
@@ -116,17 +120,36 @@ export async function runKubernetesRound(
     const restart = async (): Promise<void> => {
       if (gateway.alive()) {
         world.requests.broken('gateway');
-        kills.push({ life: sink.life, atMs: performance.now() });
+        kills.push({ life, atMs: performance.now() });
         gateway.child.kill('SIGKILL');
       }
       await gateway.exited;
-      sink.life++;
+      life++;
       gateway = start('gateway');
     };
+    /** The next one waits for the lease; without one there are never two. */
+    const rollOut = async (): Promise<void> => {
+      const before = gateway;
+      // One that has hardly begun knows no signals yet.
+      const log = join(dir, `gateway-${life}.log`);
+      await waitFor(() => readFileSync(log, 'utf8').includes('Everything is ready') || !before.alive(), START_MS);
+      life++;
+      if (plan.hasElector) {
+        mkdirSync((storage = join(dir, `storage-${life}`)));
+        gateway = start('gateway');
+        await sleep(ROLLOUT_MS);
+      }
+      world.requests.broken('gateway');
+      const ended = await stopCollector(before, STOP_GRACE_MS);
+      if (ended !== 0) problems.push(`after SIGTERM the gateway ended with ${ended}`);
+      if (!plan.hasElector) gateway = start('gateway');
+    };
+    /** One thing at a time is done to the processes. */
+    let busy: Promise<void> = Promise.resolve();
     const inTrouble = plan.faults.map(async (fault) => {
       await sleep(Math.max(0, begun + fault.atMs - performance.now()));
-      if (!isAlive()) return;
-      if (fault.kind === 'kill') await restart();
+      if (fault.kind === 'kill') await (busy = busy.then(restart));
+      if (fault.kind === 'rollout') await (busy = busy.then(rollOut));
       await world.apply(fault);
     });
     await Promise.all([...inTrouble, sleep(plan.durationMs)]);
@@ -148,7 +171,7 @@ export async function runKubernetesRound(
     if (ended !== 0) problems.push(`after SIGTERM the gateway ended with ${ended}`);
     // After a clean stop with everything delivered, a start sends nothing again.
     const eventsBefore = sink.events.length;
-    sink.life++;
+    life++;
     sink.pointsTime = 0n;
     sink.points = [];
     gateway = start('gateway');
@@ -169,11 +192,8 @@ export async function runKubernetesRound(
   problems.push(...eventProblems(record, sink.events).slice(0, 20));
   problems.push(...lineProblems(logs.written, sink.lines, world.revisions).slice(0, 20));
   problems.push(...requests.problems.slice(0, 20));
-  problems.push(
-    ...['agent.log', ...kills.map((k) => `gateway-${k.life}.log`), `gateway-${sink.life}.log`].flatMap((name) =>
-      logProblems(join(dir, name)),
-    ),
-  );
+  const names = ['agent.log', ...Array.from({ length: life + 1 }, (_, i) => `gateway-${i}.log`)];
+  problems.push(...names.flatMap((name) => logProblems(join(dir, name))));
   const distinct = new Set(sink.events.map((e) => `${e.uid} ${e.version}`)).size;
   return {
     problems,

@@ -75,14 +75,12 @@ export class KubernetesSink {
   /** The newest collection, and its time. */
   points: SentPoint[] = [];
   pointsTime = 0n;
-  /** Set before each start of the gateway. */
-  life = 0;
   latencyMs = 0;
   readonly #server: Server;
 
   constructor() {
     this.#server = createServer((request, response) => {
-      const life = this.life;
+      const life = Number(/^\/gateway-(\d+)\//.exec(request.url ?? '')?.[1] ?? 0);
       const chunks: Buffer[] = [];
       request.on('error', () => {});
       response.on('error', () => {});

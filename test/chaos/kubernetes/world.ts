@@ -213,6 +213,7 @@ export class World {
         await this.#newCertificate(forMs);
         break;
       case 'kill':
+      case 'rollout':
         break;
     }
     requests.activeFaults--;

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { ComponentContext, Extension } from '../../../core/component.ts';
 import { messageOf } from '../../../core/errors.ts';
 import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
+import { Handover } from '../../../kubernetes/handover.ts';
 import type { LeaderElector, LeaderListener } from '../../../kubernetes/leader.ts';
 import { LeaseElection } from '../../../kubernetes/lease.ts';
 import type { LeaderElectorConfig } from './index.ts';
@@ -13,6 +14,7 @@ export class LeaderElectorExtension implements Extension, LeaderElector {
   readonly #api: ApiServer;
   readonly #stopping = new AbortController();
   readonly #listeners = new Set<LeaderListener>();
+  readonly handover = new Handover();
   #isLeader = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -34,6 +36,7 @@ export class LeaderElectorExtension implements Extension, LeaderElector {
       leaseDurationMs: c.lease_duration,
       renewDeadlineMs: c.renew_deadline,
       retryPeriodMs: c.retry_period,
+      handover: this.handover,
       log,
       nowMs: () => clock.nowMs(),
       monotonicMs: () => clock.monotonicMs(),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { componentContext, until } from '../../../../test/helpers/component.ts';
 import { type Batch, DELIVERED, settleBatch } from '../../../core/batch.ts';
+import { Handover } from '../../../kubernetes/handover.ts';
 import type { LeaderListener } from '../../../kubernetes/leader.ts';
 import type { Draft } from '../../../kubernetes/simulated/population.ts';
 import { MemoryStorage, type RunningApiServer, startApiServer, testApi } from '../../../kubernetes/testing.ts';
@@ -236,6 +237,30 @@ it('only the leader watches, and goes on where it stopped when it leads again', 
   listener!.started();
   await until(() => r.got.length === 2);
   assert.deepEqual(r.names(), ['a', 'b']);
+});
+
+it('without storage the next leader goes on where the one before stopped', async (t) => {
+  const handover = new Handover();
+  const elector = {
+    handover,
+    onLeadership(l: LeaderListener) {
+      l.started();
+      return () => {};
+    },
+  };
+  const config = { k8s_leader_elector: 'elector' };
+  const first = await rig(t, config, { extensions: { elector } });
+  await first.receiver.start?.();
+  await until(() => first.server.openWatches === 1);
+  first.population.put('events', event('a', 1));
+  await until(() => first.got.length === 1);
+  await first.receiver.stop?.(AbortSignal.timeout(5000));
+  assert.equal(handover.get('k8s_events/latestResourceVersion/events'), String(first.population.revision));
+  first.population.put('events', event('b', 1));
+  const second = await rig(t, config, { extensions: { elector }, running: first.running });
+  await second.receiver.start?.();
+  await until(() => second.got.length === 1);
+  assert.deepEqual(second.names(), ['b']);
 });
 
 it('extensions that are missing or of another kind fail the start', async (t) => {

@@ -5,7 +5,7 @@ import { receiverCounters } from '../../../core/receiver-telemetry.ts';
 import { scopeOf } from '../../../core/resource.ts';
 import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
 import type { BackoffOptions } from '../../../kubernetes/backoff.ts';
-import { electorOf, whileLeading } from '../../../kubernetes/leader.ts';
+import { whileLeading } from '../../../kubernetes/leader.ts';
 import { openPositionStore, type PositionStore, positionKey } from '../../../kubernetes/position-store.ts';
 import { RecordDelivery } from '../../../kubernetes/record-delivery.ts';
 import { streamRecords } from '../../../kubernetes/record-stream.ts';
@@ -73,8 +73,7 @@ export function k8sEventsReceiver(
   return {
     async start() {
       const { storage, k8s_leader_elector: elector, namespaces } = config;
-      if (elector !== undefined) electorOf(ctx.host, elector);
-      if (storage !== undefined) store = await openPositionStore(storage, ctx.id, ctx);
+      store = await openPositionStore({ storage, elector }, ctx.id, ctx);
       const wanted = namespaces.length > 0 ? [...new Set(namespaces)] : [''];
       end = whileLeading(ctx.host, elector, async (leading) => {
         const signal = AbortSignal.any([leading, stopping.signal]);

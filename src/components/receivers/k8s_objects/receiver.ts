@@ -8,7 +8,7 @@ import { wait } from '../../../core/wait.ts';
 import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
 import { Backoff, type BackoffOptions } from '../../../kubernetes/backoff.ts';
 import { discover } from '../../../kubernetes/discovery.ts';
-import { electorOf, whileLeading } from '../../../kubernetes/leader.ts';
+import { whileLeading } from '../../../kubernetes/leader.ts';
 import { list } from '../../../kubernetes/list.ts';
 import type { KubernetesObject } from '../../../kubernetes/object.ts';
 import { openPositionStore, type PositionStore } from '../../../kubernetes/position-store.ts';
@@ -53,11 +53,8 @@ export class K8sObjectsReceiver implements Receiver {
 
   async start(): Promise<void> {
     const { storage, k8s_leader_elector: elector } = this.#config;
-    if (elector !== undefined) electorOf(this.#ctx.host, elector);
-    if (storage !== undefined) {
-      const owner = this.#ctx.id.replace(/^k8s_objects(?=\/|$)/, 'k8sobjects');
-      this.#store = await openPositionStore(storage, owner, this.#ctx);
-    }
+    const owner = this.#ctx.id.replace(/^k8s_objects(?=\/|$)/, 'k8sobjects');
+    this.#store = await openPositionStore({ storage, elector }, owner, this.#ctx);
     const resolved = await this.#resolve();
     this.#end = whileLeading(this.#ctx.host, elector, async (signal) => {
       const found = resolved ?? (await this.#resolveLater(signal));

@@ -16,13 +16,16 @@ export function runWatch({ plan, ...common }: WatchStreamOptions, signal: AbortS
   const { enabled: hasDetails, fold_interval: foldMs } = config.event_details;
   const excluded: readonly string[] = config.exclude_watch_type;
   const version = config.resource_version;
+  const hasVersion = version !== '' && version !== '0';
   return streamRecords(
     {
       ...common,
+      // A version that is configured is where every watch begins, as upstream.
+      store: hasVersion ? undefined : common.store,
       type,
       selection,
       key,
-      version: version === '' || version === '0' ? undefined : version,
+      version: hasVersion ? version : undefined,
       isExcluded: (change) => excluded.includes(change.type),
       foldMs: hasDetails ? foldMs : 0,
       encode({ object, bytes }, folded) {
