@@ -23,7 +23,7 @@ test('lines of one trouble are one finding with count, first and last time, in w
   assert.equal(findings[0]!.state, 'failure');
   assert.equal(
     findings[0]!.what,
-    'exporter otlphttp: nobody listens at the destination (connection refused) (http://vl:9428)',
+    'exporter otlphttp: nobody listens at the address (connection refused) (http://vl:9428)',
   );
   assert.match(
     findings[0]!.how,

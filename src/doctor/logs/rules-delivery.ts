@@ -146,8 +146,10 @@ export const DELIVERY_RULES: readonly LogRule[] = [
     id: 'refused',
     state: 'failure',
     pattern: /connection refused|actively refused it|ECONNREFUSED/,
-    what: (m, e) => `${who(e, exporter)}: nobody listens at the destination (connection refused)${at(m.input)}`,
+    what: (m, e) => `${who(e, exporter)}: nobody listens at the address (connection refused)${at(m.input)}`,
     fix: (m) => {
+      if (/kubelet|:102[56]\d\b/.test(m.input))
+        return 'endpoint: ${env:K8S_NODE_IP}:10250, with K8S_NODE_IP from fieldRef status.hostIP';
       const service = /^https?:\/\/([\w-]+)\.([\w-]+)\.svc/.exec(targetOf(m.input));
       return service
         ? `kubectl get endpointslices -n ${service[2]} -l kubernetes.io/service-name=${service[1]} must show ready pods; look at the port too`

@@ -64,7 +64,7 @@ export const KUBERNETES_RULES: readonly LogRule[] = [
     id: 'not-in-cluster',
     isPrinted: true,
     state: 'failure',
-    pattern: /KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined/,
+    pattern: /KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined|try setting KUBERNETES_MASTER/,
     what: (_, e) => `${who(e, 'a component')} looks for the cluster it runs in, and there is none`,
     fix: () => 'outside of a cluster use auth_type: kubeConfig',
   },

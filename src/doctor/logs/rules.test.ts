@@ -289,7 +289,7 @@ const TABLE: readonly (readonly [id: string, line: string, what: string, fix: Re
     retry(
       'failed to make an HTTP request: Post "http://vl.logs.svc.cluster.local:9428/v1/logs": dial tcp 10.1.2.3:9428: connect: connection refused',
     ),
-    'exporter otlphttp/logs: nobody listens at the destination (connection refused) (http://vl.logs.svc.cluster.local:9428)',
+    'exporter otlphttp/logs: nobody listens at the address (connection refused) (http://vl.logs.svc.cluster.local:9428)',
     /kubectl get endpointslices -n logs -l kubernetes\.io\/service-name=vl /,
   ],
   [
@@ -297,8 +297,24 @@ const TABLE: readonly (readonly [id: string, line: string, what: string, fix: Re
     drop(
       'interrupted due to shutdown: failed to make an HTTP request: Post "http://127.0.0.1:4320/v1/metrics": dial tcp 127.0.0.1:4320: connectex: No connection could be made because the target machine actively refused it.',
     ),
-    'exporter otlphttp/logs: nobody listens at the destination (connection refused) (http://127.0.0.1:4320)',
+    'exporter otlphttp/logs: nobody listens at the address (connection refused) (http://127.0.0.1:4320)',
     /host and port/,
+  ],
+  [
+    'refused',
+    console_('error', 'kubeletstatsreceiver@v0.149.0/scraper.go:106', 'call to /stats/summary endpoint failed', {
+      'otelcol.component.id': 'kubeletstats',
+      'otelcol.component.kind': 'receiver',
+      error: 'Get "https://127.0.0.1:10250/stats/summary": dial tcp 127.0.0.1:10250: connect: connection refused',
+    }),
+    'receiver kubeletstats: nobody listens at the address (connection refused) (https://127.0.0.1:10250)',
+    /K8S_NODE_IP/,
+  ],
+  [
+    'not-in-cluster',
+    'Error: cannot start pipelines: failed to start "k8s_cluster" receiver: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable',
+    'a component looks for the cluster it runs in, and there is none',
+    /kubeConfig/,
   ],
   [
     'no-route',
