@@ -63,7 +63,6 @@ test('what is asked for wrongly is said in one text', async () => {
     [['doctor', '--format', 'xml'], /use one of text, json/],
     [['doctor', '--kubeconfig', 'missing'], /^Error: --kubeconfig: KUBECONFIG names missing, which is not there\n$/],
     [['why'], /^Error: why takes the name of one pod/],
-    [['why', 'a', 'b'], /^Error: why takes the name of one pod/],
   ];
   for (const [args, message] of table) {
     const { status, stdout, stderr } = await sluice(args);
