@@ -1,5 +1,5 @@
 /** What a running Node process holds after a collection of garbage, asked through its inspector. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { waitFor } from './process.ts';
 
 /** The process needs NODE_OPTIONS=--inspect-port=0, and its stderr in the file. */
@@ -73,9 +73,10 @@ export async function liveBytes(pid: number, logPath: string): Promise<LiveBytes
 /** Writes a snapshot that Chrome's developer tools open. */
 export async function heapSnapshot(pid: number, logPath: string, path: string): Promise<void> {
   await inspect(await inspectorOf(pid, logPath), async (call, on) => {
-    const chunks: string[] = [];
-    on('HeapProfiler.addHeapSnapshotChunk', (p) => chunks.push((p as { chunk: string }).chunk));
+    // In pieces: a large one is more than a string can hold.
+    const file = openSync(path, 'w');
+    on('HeapProfiler.addHeapSnapshotChunk', (p) => writeSync(file, (p as { chunk: string }).chunk));
     await call('HeapProfiler.takeHeapSnapshot', { reportProgress: false });
-    writeFileSync(path, chunks.join(''));
+    closeSync(file);
   });
 }
