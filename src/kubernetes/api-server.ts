@@ -74,12 +74,12 @@ export class ApiServer {
     this.#server = { hasInitialEvents: options.hasInitialEvents ?? true };
   }
 
-  /** The cache of these objects; it runs while somebody is subscribed to it. */
-  cache<T extends Kept>(kind: Kind<T>, selection: Selection = {}): ObjectCache<T> {
+  /** The cache of these objects; it runs while somebody is subscribed to it. `log` is that of who asks first. */
+  cache<T extends Kept>(kind: Kind<T>, selection: Selection = {}, log: Logger = this.#options.log): ObjectCache<T> {
     const key = `${kind.id} ${selectionKey(kind, selection)}`;
     let cache = this.#caches.get(key);
     if (!cache) {
-      const { log, telemetry, clock, backoff } = this.#options;
+      const { telemetry, clock, backoff } = this.#options;
       const resource = resourceName(kind);
       cache = new ObjectCache<T>(kind, selection, {
         client: this.client,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { until } from '../../test/helpers/component.ts';
+import { type LogLine, recordingLog, until } from '../../test/helpers/component.ts';
 import type { ApiServerOptions } from './api-server.ts';
 import type { CacheListener, Kind } from './cache.ts';
 import type { KubernetesObject } from './object.ts';
@@ -373,6 +373,21 @@ describe('a cache of a server in trouble', () => {
     await cache.synced;
     assert.equal(cache.failure, undefined);
     assert.ok(value('watch_restarts', 'reason=error')! >= 3);
+  });
+
+  it('says so, and of which kind, in the log of who asked first', async (t) => {
+    const { server, url, stop } = await startApiServer({
+      fault: () => ({ status: 403, message: 'pods is forbidden' }),
+    });
+    t.after(stop);
+    const { api, lines } = testApi(url);
+    const own: LogLine[] = [];
+    const subscription = api.cache(TEST_PODS, {}, recordingLog(own)).subscribe({});
+    t.after(() => subscription.stop());
+    await until(() => own.length > 0);
+    assert.deepEqual(lines, []);
+    assert.equal(own[0]!.message, 'pods cannot be read, trying on');
+    assert.ok(server.requests.length > 0);
   });
 
   it('waits as long as it was asked to', async (t) => {

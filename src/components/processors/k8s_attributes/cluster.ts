@@ -157,6 +157,7 @@ export class Cluster implements Surroundings {
   #telling: NodeJS.Immediate | undefined;
   readonly #graceMs: number;
   readonly #nowMs: () => number;
+  readonly #log: Logger;
   readonly #telemetry: Telemetry;
   readonly #sizeChanged: (size: number) => void;
   readonly #namespaces = new Map<string, ObjectFacts>();
@@ -172,6 +173,7 @@ export class Cluster implements Surroundings {
     this.#sizeChanged = cacheSize(telemetry);
     this.#graceMs = config.pod_delete_grace_period;
     this.#nowMs = () => clock.monotonicMs();
+    this.#log = options.log;
     const associations = config.pod_association;
     const attribute = (pod: PodFacts, name: string): string =>
       podAttributes(pod, rules, NO_SURROUNDINGS).get(name) ?? '';
@@ -235,7 +237,7 @@ export class Cluster implements Surroundings {
     const isAwaited = (): boolean => [...this.#listeners].some((l) => l.isAwaiting());
     const kubelet = config.kubelet.enabled ? kubeletPods(kind, node, env, options, isAwaited) : undefined;
     this.hurry = () => kubelet?.hurry();
-    const pods: Pick<ObjectCache<PodFacts>, 'subscribe'> & Source = kubelet ?? api().cache(kind, selection);
+    const pods: Pick<ObjectCache<PodFacts>, 'subscribe'> & Source = kubelet ?? api().cache(kind, selection, this.#log);
     this.#watched.push({
       cache: pods,
       subscribe: () =>
@@ -264,7 +266,7 @@ export class Cluster implements Surroundings {
     selection: Selection,
     { set, remove, change }: { set: (o: ObjectFacts) => void; remove: (o: ObjectFacts) => void; change: () => void },
   ): void {
-    const cache = api().cache(kind, selection);
+    const cache = api().cache(kind, selection, this.#log);
     const changed = (): void => {
       this.revision++;
       change();

@@ -1,4 +1,5 @@
 /** The objects of the cluster: which kinds are looked at, their caches, and what one kind knows about another. */
+import type { ReceiverContext } from '../../../core/component.ts';
 import type { Scope } from '../../../core/resource.ts';
 import type { ApiServer } from '../../../kubernetes/api-server.ts';
 import type { Kind, ObjectCache, Subscription } from '../../../kubernetes/cache.ts';
@@ -88,17 +89,22 @@ export class Cluster {
   #subscriptions: Subscription[] = [];
   #open: readonly Watched[] = [];
 
-  constructor(id: string, config: K8sClusterConfig, wants: Wants, api: ApiServer, scope: Scope, startTime: bigint) {
-    this.recorder = new ObjectRecorder(config, scope, startTime);
+  constructor(ctx: ReceiverContext, config: K8sClusterConfig, wants: Wants, api: ApiServer, scope: Scope) {
+    this.recorder = new ObjectRecorder(config, scope, ctx.clock.nowUnixNano());
     this.#services = new ServiceMetrics(this.recorder);
     this.#wants = wants;
     this.#watched = neededKinds(config, wants).map((kind) => ({
       kind,
-      caches: namespacesOf(config).map((namespace) => this.#cache(id, kind, namespace, api)),
+      caches: namespacesOf(config).map((namespace) => this.#cache(ctx, kind, namespace, api)),
     }));
   }
 
-  #cache(id: string, kind: ObjectKind, namespace: string, api: ApiServer): ObjectCache<ClusterObject> {
+  #cache(
+    { id, log }: ReceiverContext,
+    kind: ObjectKind,
+    namespace: string,
+    api: ApiServer,
+  ): ObjectCache<ClusterObject> {
     let pools: Pools | undefined;
     const declared: Kind<ClusterObject> = {
       ...kind.type,
@@ -116,7 +122,7 @@ export class Cluster {
         return { uid, version: compactVersion(resourceVersion ?? ''), measured, facts };
       },
     };
-    const cache = api.cache(declared, { namespace });
+    const cache = api.cache(declared, { namespace }, log);
     return cache;
   }
 

@@ -45,7 +45,7 @@ export class K8sCluster implements Receiver {
     this.#api = api;
     this.#scope = scopeOf(SCOPE_NAME, ctx.build.version);
     const wants = { metrics: ctx.outputs.metrics !== undefined, entities: ctx.outputs.logs !== undefined };
-    this.#cluster = new Cluster(ctx.id, config, wants, api, this.#scope, ctx.clock.nowUnixNano());
+    this.#cluster = new Cluster(ctx, config, wants, api, this.#scope);
     this.#told = new RateLimit(REPEAT_MS, () => ctx.clock.nowMs());
     this.#counters = receiverCounters(ctx.telemetry, ctx.id, 'http', 'metrics');
     this.#entityCounters = receiverCounters(ctx.telemetry, ctx.id, 'http', 'logs');
