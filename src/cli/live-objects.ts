@@ -5,6 +5,7 @@ import { SILENT } from '../core/log.ts';
 import { nameOf } from '../deploy/diff.ts';
 import type { KubernetesObject } from '../deploy/kubernetes-object.ts';
 import { KubernetesClient, StatusError } from '../kubernetes/client.ts';
+import { runCredentialCommand } from '../kubernetes/credential-command.ts';
 import { kubeconfigAccess } from '../kubernetes/kubeconfig.ts';
 import { pathOf, type ResourceType, withQuery } from '../kubernetes/object.ts';
 
@@ -19,9 +20,8 @@ export async function liveObjects(wanted: readonly KubernetesObject[], context: 
   const clock = { nowMs: () => Date.now(), nowUnixNano: () => 0n, monotonicMs: () => performance.now() };
   let client: KubernetesClient;
   try {
-    client = new KubernetesClient(kubeconfigAccess(environment(), context, { clock, log: SILENT }), {
-      name: 'API server',
-    });
+    const access = kubeconfigAccess(environment(), context, { clock, log: SILENT }, runCredentialCommand);
+    client = new KubernetesClient(access, { name: 'API server' });
   } catch (e) {
     throw new ConfigError(messageOf(e), { cause: e });
   }
