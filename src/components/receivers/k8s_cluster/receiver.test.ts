@@ -39,7 +39,7 @@ interface Setup {
 
 async function rig(t: TestContext, setup: Setup = {}) {
   const running = await startApiServer(setup.server ?? {}, setup.resources ?? [...RESOURCES, HPA]);
-  const { api, lines: apiLines } = testApi(running.url);
+  const { api } = testApi(running.url);
   const { context, lines, clock, fatal, host } = componentContext('k8s_cluster', 'receiver');
   const sink = collector();
   const outputs = setup.outputs ?? { metrics: sink.consumer };
@@ -66,7 +66,7 @@ async function rig(t: TestContext, setup: Setup = {}) {
       .map((p) => `${p.resource['k8s.pod.name']}=${p.value}`)
       .sort();
   const asked = () => [...new Set(running.server.requests.map((r) => r.path))];
-  return { ...running, receiver, lines, apiLines, clock, fatal, sink, synced, collect, phases, asked };
+  return { ...running, receiver, lines, clock, fatal, sink, synced, collect, phases, asked };
 }
 
 const pod = (name: string, phase = 'Running', metadata: object = {}) => ({
@@ -185,8 +185,8 @@ describe('k8s_cluster', () => {
       },
     });
     await r.receiver.start();
-    await until(() => r.apiLines.some((l) => l.level === 'error'), 'an error');
-    const error = r.apiLines.find((l) => l.level === 'error')!;
+    await until(() => r.lines.some((l) => l.level === 'error'), 'an error');
+    const error = r.lines.find((l) => l.level === 'error')!;
     assert.match(String(error.fields['error']), /apiGroups: \["batch"\], resources: \[jobs\], verbs: \[(list|watch)/);
   });
 
@@ -199,7 +199,7 @@ describe('k8s_cluster', () => {
       assert.ok(isEnough());
     };
     await r.receiver.start();
-    await turns(() => r.apiLines.some((l) => l.level === 'error') && r.server.openWatches >= 8);
+    await turns(() => r.lines.some((l) => l.level === 'error') && r.server.openWatches >= 8);
     const { length: before } = r.server.requests;
     t.mock.timers.tick(10 * 60_000 - 1);
     // It goes on asking.
@@ -208,7 +208,7 @@ describe('k8s_cluster', () => {
     t.mock.timers.tick(1);
     await turns(() => r.fatal.length > 0);
     assert.match(r.fatal[0]!.message, /^failed to start collector: initial cache sync: pods: .*forbidden/);
-    assert.equal(r.lines.find((l) => l.level === 'error')?.message, 'Timed out waiting for initial cache sync.');
+    assert.equal(r.lines.findLast((l) => l.level === 'error')?.message, 'Timed out waiting for initial cache sync.');
     await turns(() => r.server.openWatches === 0);
     t.mock.timers.reset();
   });
