@@ -127,4 +127,15 @@ describe('a stream of objects', () => {
     population.put('pods', pod('after'));
     await until(() => heard.at(-1) === 'ADDED after');
   });
+
+  it('does not list again and again for a server to which every version is too old', async (t) => {
+    const gone = { error: { code: 410, reason: 'Expired', message: 'too old resource version: 1 (2)' } };
+    const running = await startApiServer({ fault: ({ query }) => (query['watch'] ? gone : undefined) });
+    const { requests } = running.server;
+    const begun = performance.now();
+    rig(t, running, { withInitialState: true, backoff: { initialMs: 20, maxMs: 10_000, random: () => 0.5 } });
+    await until(() => requests.filter((r) => r.query['watch']).length >= 6);
+    // After the first at once, then 20 + 40 + 80 + 160 ms.
+    assert.ok(performance.now() - begun >= 290, `${performance.now() - begun} ms`);
+  });
 });

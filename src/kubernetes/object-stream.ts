@@ -55,6 +55,8 @@ export interface ObjectStreamOptions {
 
 /** Of a list, what is held back so that it can be handed on in the order of versions. */
 const MAX_SORTED_BYTES = 16 * 1024 * 1024;
+/** Objects that are handed on before somebody waits for them to be taken. */
+const FLUSH_EVERY = 64;
 const SHORT_WATCH_MS = 1000;
 const OPEN_OBJECT = 123;
 const ADDITION = Buffer.from('{"type":"ADDED","object":');
@@ -125,9 +127,10 @@ export async function streamObjects(
       listing = undefined;
       handedOn.clear();
     } else {
-      for (const change of (held ?? []).sort(byVersion)) {
+      for (const [i, change] of (held ?? []).sort(byVersion).entries()) {
         handler.caughtUp(change);
-        await handler.flush();
+        if (i % FLUSH_EVERY === FLUSH_EVERY - 1) await handler.flush();
+        if (signal.aborted) return;
       }
       handler.passed(version);
     }
@@ -155,6 +158,7 @@ export async function streamObjects(
     );
   }
 
+  let wasGone = false;
   while (!signal.aborted) {
     const begun = monotonicMs();
     const before = version;
@@ -164,6 +168,7 @@ export async function streamObjects(
         await follow();
         if (version !== before || monotonicMs() - begun >= SHORT_WATCH_MS) {
           backoff.reset();
+          wasGone = false;
           continue;
         }
       } else {
@@ -179,7 +184,11 @@ export async function streamObjects(
         isDoubtful = false;
         version = undefined;
         isListed = false;
-        if (before !== version) continue;
+        // Once is usual; a list whose version is gone at once again has to wait.
+        if (!wasGone) {
+          wasGone = true;
+          continue;
+        }
       } else {
         trouble.tell(e, isListed && !(e instanceof StatusError));
         isDoubtful = true;
