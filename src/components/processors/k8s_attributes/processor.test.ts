@@ -6,8 +6,9 @@ import fc from 'fast-check';
 import { makeBatch } from '../../../core/batch.ts';
 import { STOPPING } from '../../../core/component.ts';
 import { retryable } from '../../../core/errors.ts';
+import { HeldResource } from '../../../core/resource.ts';
 import { startApiServer, testApi } from '../../../kubernetes/testing.ts';
-import type { Value } from '../../../wire/otlp.ts';
+import { encodeResource, type Value } from '../../../wire/otlp.ts';
 import { FakeApi, object, pod, running, uidOf } from './testing.ts';
 
 const BY_UID = [{ sources: [{ from: 'resource_attribute', name: 'k8s.pod.uid' }] }];
@@ -438,4 +439,38 @@ test('what is watched is counted as otelcol counts it', async (t) => {
   assert.ok(r.value('otelcol_k8s_watcher_pod_cache_size')! >= 2);
   await r.stop();
   assert.equal(r.value('otelcol_k8s_watcher_pod_cache_size'), 0);
+});
+
+test('a resource that its source holds is enriched to one object that stays as long as its content does', async () => {
+  const api = new FakeApi();
+  api.put('pods', pod(1));
+  const labels = [
+    { key: 'l', from: 'pod' },
+    { key: 'l', from: 'namespace' },
+  ];
+  const p = await running({ ...CONFIG, extract: { metadata: ['k8s.pod.name'], labels } }, api.api);
+  const attributes = new Map<string, Value>([['k8s.pod.uid', uidOf(1)]]);
+  const resource = new HeldResource(encodeResource(attributes), 'https://example.com/schema');
+  const enriched = async () => {
+    const { next, processor, source } = p;
+    const at = next.batches.length;
+    await processor.consume(makeBatch('logs', [source.group(['x'], resource)]));
+    return next.batches[at]!.groups[0]!.resource;
+  };
+  const first = await enriched();
+  assert.equal(first.attributes.get('k8s.pod.name'), 'web-6c85f59dbf-1');
+  assert.equal(first.schemaUrl, 'https://example.com/schema');
+  assert.equal(await enriched(), first);
+  // Something changes that is nothing to this pod.
+  api.put('namespaces', object({ name: 'elsewhere', uid: 'ns-2', labels: { l: 'x' } }));
+  assert.equal(await enriched(), first);
+  // Its bytes are moved by who holds it.
+  resource.move(encodeResource(attributes));
+  assert.equal(await enriched(), first);
+  api.put('pods', pod(1, { metadata: { labels: { l: 'new' } } }));
+  const second = await enriched();
+  assert.notEqual(second, first);
+  assert.equal(second.attributes.get('k8s.pod.labels.l'), 'new');
+  assert.deepEqual([...resource.attributes.keys()], ['k8s.pod.uid']);
+  await p.stop();
 });
