@@ -31,6 +31,7 @@ const CACHE = join(ROOT, '.cache', 'bench');
 const MB = 1024 * 1024;
 /** As in the configurations. */
 const INTERVAL_S = 10;
+const SETTLE_MS = 2000;
 const PATIENCE_MS = 180_000;
 const QUIET_LOAD = 1.5;
 
@@ -195,7 +196,8 @@ async function withCollector<T>(
     const tail = readFileSync(logPath, 'utf8').split('\n').slice(-15).join('\n');
     throw new Error(`${c.name}, ${who.name}: ${e instanceof Error ? e.message : e}\n${tail}`, { cause: e });
   } finally {
-    if (collector) await stopCollector(collector, 15_000).catch(() => {});
+    // All is measured, and nobody needs what is still on its way; a profile is written at the end.
+    if (collector) await stopCollector(collector, setup.isProfiled ? 60_000 : 0).catch(() => {});
     server.close();
     rmSync(directory, { recursive: true, force: true });
   }
@@ -222,7 +224,8 @@ const kubeconfigOf = (url: string): string =>
 /** Of the same cluster without a single pod. */
 async function liveWithoutPods(setup: Setup, c: ScaleCase, who: Contestant, state: string): Promise<LiveBytes> {
   return withCollector({ ...setup, isProfiled: false }, c, who, state, { ...c.size, hasPods: false }, async (run) => {
-    await firstData(setup, run);
+    await waitFor(async () => (await run.server.counts()).openWatches > 0, PATIENCE_MS, 500);
+    await sleep(SETTLE_MS * 5);
     return liveBytes(run.collector.pid, run.logPath);
   });
 }
@@ -257,10 +260,11 @@ async function once(
     await firstData(setup, run);
     const syncSeconds = cpuSeconds(collector.pid);
     const initial = await server.counts();
-    await sleep(INTERVAL_S * 500);
+    await sleep(SETTLE_MS);
     // As when their time is over: they have to go on where they were.
     await server.endWatches();
-    await sleep(INTERVAL_S * 500);
+    // The first collections are made before V8 has optimized what they run.
+    await sleep(c.tier === 'gateway' ? INTERVAL_S * 1000 : SETTLE_MS);
     const before = await server.counts();
     const samplesBefore = (await setup.sink.count(true)).records;
     const cpuBefore = cpuSeconds(collector.pid);
