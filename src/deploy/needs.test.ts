@@ -99,10 +99,14 @@ describe('directories of the node', () => {
 });
 
 describe('rights of the process', () => {
-  it('root and the search of all directories for logs and file systems, tracing for processes, else nothing', () => {
+  it('root for logs and file systems, the search of directories of others where there are some, tracing for processes', () => {
     const of = (parts: Parts) => [needs(parts).root.length > 0, needs(parts).capabilities];
-    assert.deepEqual(of(files('/var/log/pods/*/*/*.log')), [true, ['DAC_READ_SEARCH']]);
+    assert.deepEqual(of(files('/var/log/pods/*/*/*.log', '/var/log/containers/*.log')), [true, []]);
+    assert.deepEqual(of(files('/var/log/*.log')), [true, ['DAC_READ_SEARCH']]);
+    assert.deepEqual(of(files('/var/log/pods-of-others/*.log')), [true, ['DAC_READ_SEARCH']]);
     assert.deepEqual(of(host({ scrapers: { filesystem: {} } })), [true, ['DAC_READ_SEARCH']]);
+    const named = { include_mount_points: { match_type: 'strict', mount_points: ['/var'] } };
+    assert.deepEqual(of(host({ scrapers: { filesystem: named } })), [true, []]);
     assert.deepEqual(of(host({ scrapers: { process: {} } })), [true, ['DAC_READ_SEARCH', 'SYS_PTRACE']]);
     assert.deepEqual(of(host({ scrapers: { cpu: {} } })), [false, []]);
     assert.deepEqual(of({ receivers: { otlp: {} } }), [false, []]);

@@ -71,9 +71,12 @@ export function needsOf(config: CollectorConfig): Needs {
   const root = [
     ...of('file_log', 'otlp_json_file').map((c) => `${whyOf(c, 'include')}: logs belong to root`),
     ...of('host_metrics')
-      .filter((c) => scrapersOf(c).some(([name]) => name === 'filesystem' || name === 'process'))
+      .filter((c) => hasScraper(c, 'filesystem', 'process'))
       .map((c) => `${whyOf(c, 'scrapers')}: parts of the node that only root may see`),
   ];
+  const hasOthers =
+    of('file_log', 'otlp_json_file').some((c) => logDirectories(c).some((p) => !ROOT_OWNED.test(p.path))) ||
+    of('host_metrics').some((c) => hasScraper(c, 'process') || hostDirectories(c).some((p) => p.path === '/'));
   return {
     hostPaths: merged(hostPaths),
     storage: of('file_storage').flatMap(storageDirectories),
@@ -88,9 +91,10 @@ export function needsOf(config: CollectorConfig): Needs {
     health: healthOf(of('health_check')),
     root,
     capabilities: [
-      // Directories of others that not even root may enter without it.
-      ...(root.length > 0 ? ['DAC_READ_SEARCH'] : []),
-      ...(of('host_metrics').some((c) => scrapersOf(c).some(([name]) => name === 'process')) ? ['SYS_PTRACE'] : []),
+      // Directories of others that not even root may enter without it. Only then: it also opens files by their handle
+      // (open_by_handle_at), and so all that lies on the same file system as anything that is mounted.
+      ...(hasOthers ? ['DAC_READ_SEARCH'] : []),
+      ...(of('host_metrics').some((c) => hasScraper(c, 'process')) ? ['SYS_PTRACE'] : []),
     ],
   };
 }
@@ -104,6 +108,9 @@ function fixedDirectory(pattern: string): string | undefined {
   const wild = segments.findIndex((s) => /[*?[{$]/.test(s));
   return (wild < 0 ? segments : segments.slice(0, wild)).join('/') || '/';
 }
+
+/** Written by kubelet and container runtime, which are root: its user may read them without any capability. */
+const ROOT_OWNED = /^\/var\/log\/(pods|containers)(\/|$)/;
 
 /** Links in it lead here. */
 const BEHIND: Readonly<Record<string, string>> = { '/var/log/containers': '/var/log/pods' };
@@ -120,6 +127,9 @@ function logDirectories(c: UsedComponent): HostPath[] {
 
 const scrapersOf = ({ settings }: UsedComponent): [string, Section][] =>
   Object.entries(sectionOf(settings['scrapers'])).map(([name, value]) => [name, sectionOf(value)]);
+
+const hasScraper = (c: UsedComponent, ...names: string[]): boolean =>
+  scrapersOf(c).some(([name]) => names.includes(name));
 
 /** The whole root only where file systems are to be measured wherever they are mounted. */
 function hostDirectories(c: UsedComponent): HostPath[] {
