@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { rootCertificates } from 'node:tls';
 import { stringify } from 'yaml';
 import { ConfigError } from '../core/errors.ts';
-import { type CollectorConfig, collection, type Spec, tierConfig } from './index.ts';
+import { type CollectorConfig, collection, type Json, needsOf, type Spec, tierConfig } from './index.ts';
 import { SPECS } from './testdata/specs.ts';
 
 const HERE = import.meta.dirname;
@@ -224,7 +224,34 @@ const wrong: readonly [string, unknown, readonly (readonly [string, string, stri
       [
         'agent.presets.hostMetrics.scrapers.filesystem',
         'mount: proc does not mount file systems',
-        'leave mount out, or the scraper',
+        "name them, mount: ['/var'], or leave the scraper out",
+      ],
+    ],
+  ],
+  [
+    'mount points that nothing measures',
+    { agent: { presets: { hostMetrics: { mount: ['/var'], scrapers: { filesystem: false } } } } },
+    [
+      [
+        'agent.presets.hostMetrics.mount',
+        'mount points are named, but the filesystem scraper, which measures them, is off',
+        'mount: proc mounts none',
+      ],
+    ],
+  ],
+  [
+    'a pattern where a mount point is meant',
+    { agent: { presets: { hostMetrics: { mount: ['/data/*'] } } } },
+    [['agent.presets.hostMetrics.mount.0', 'a mount point begins with / and is no pattern', undefined]],
+  ],
+  [
+    'logs over TCP, which the engine does not take',
+    { agent: { presets: { talos: { from: 'tcp' } } } },
+    [
+      [
+        'agent.presets.talos.from',
+        'from: tcp needs engine: otelcol-contrib: sluice has no receiver for logs over TCP (tcplog)',
+        'from: files, the default, reads the same logs from /var/log of the node',
       ],
     ],
   ],
@@ -279,6 +306,24 @@ for (const [name, spec, expected] of wrong)
       expected,
     );
   });
+
+test('named mount points are what is measured, and all that is mounted beside /proc and /sys', () => {
+  const { tiers } = collection({
+    agent: { presets: { logsCollection: false, hostMetrics: { mount: ['/var/', '/data'] } } },
+    gateway: false,
+  });
+  const { config } = tiers[0]!;
+  const { filesystem } = (config.receivers!['host_metrics'] as { scrapers: { filesystem: { [key: string]: Json } } })
+    .scrapers;
+  assert.deepEqual(filesystem['include_mount_points'], { match_type: 'strict', mount_points: ['/var', '/data'] });
+  assert.ok(filesystem['exclude_fs_types'], 'the default exclusions stay');
+  const { hostPaths, capabilities } = needsOf(config);
+  assert.deepEqual(
+    hostPaths.map((h) => h.path),
+    ['/data', '/proc', '/sys', '/var'],
+  );
+  assert.deepEqual(capabilities, []);
+});
 
 test('a tier that the spec leaves out has no configuration', () => {
   const { spec, tiers } = collection({ gateway: false });

@@ -53,18 +53,26 @@ function agentProblems({ agent }: NormalSpec, say: Say): void {
       );
     names.add(rule.name);
   });
+  const measured = Object.entries(host?.metrics ?? {}).find(
+    ([name, on]) => on && name.startsWith('system.filesystem.'),
+  );
   if (host?.mount === 'proc' && host.scrapers?.filesystem)
     say(
       at('hostMetrics', 'scrapers', 'filesystem'),
       'mount: proc does not mount file systems',
-      'leave mount out, or the scraper',
+      "name them, mount: ['/var'], or leave the scraper out",
     );
-  const isProc = Object.entries(host?.metrics ?? {}).find(([name, on]) => on && name.startsWith('system.filesystem.'));
-  if (host?.mount === 'proc' && isProc)
+  if (host?.mount === 'proc' && measured)
     say(
-      at('hostMetrics', 'metrics', isProc[0]),
+      at('hostMetrics', 'metrics', measured[0]),
       'mount: proc does not mount file systems',
-      'leave mount out, or the metric',
+      "name them, mount: ['/var'], or leave the metric out",
+    );
+  if (Array.isArray(host?.mount) && host.scrapers?.filesystem === false)
+    say(
+      at('hostMetrics', 'mount'),
+      'mount points are named, but the filesystem scraper, which measures them, is off',
+      'mount: proc mounts none',
     );
 }
 
@@ -92,8 +100,8 @@ function sluiceProblems({ agent, gateway }: NormalSpec, say: Say): void {
   if (agent?.presets.talos?.from === 'tcp')
     say(
       ['agent', 'presets', 'talos', 'from'],
-      'from: tcp needs engine: otelcol-contrib',
-      'from: files reads the same logs',
+      'from: tcp needs engine: otelcol-contrib: sluice has no receiver for logs over TCP (tcplog)',
+      'from: files, the default, reads the same logs from /var/log of the node',
     );
   if (gateway?.presets.kubernetesAttributes?.podSource === 'kubelet')
     say(

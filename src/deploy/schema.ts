@@ -122,7 +122,12 @@ const hostMetrics = z.strictObject({
   metrics: switches().optional(),
   excludeMountPoints: z.array(regex()).optional(),
   excludeFilesystems: z.array(text()).optional(),
-  mount: z.enum(['root', 'proc']).optional(),
+  mount: z
+    .union([
+      z.enum(['root', 'proc']),
+      z.array(z.string().regex(/^\/[^\s*?]*$/, { error: 'a mount point begins with / and is no pattern' })).min(1),
+    ])
+    .optional(),
 });
 
 const extractRule = z

@@ -53,6 +53,9 @@ const PREFIXES: readonly (readonly [prefix: string, scraper: HostScraper])[] = [
   ['process.', 'process'],
 ];
 
+/** As the kernel writes it. */
+const mountPoint = (path: string): string => path.replace(/(?!^)\/+$/, '');
+
 const PATH = ['agent', 'presets', 'hostMetrics'] as const;
 
 function scrapers(options: HostMetricsOptions): JsonMap {
@@ -78,7 +81,11 @@ function scrapers(options: HostMetricsOptions): JsonMap {
       [...MOUNT_POINTS.map(below), ...(options.excludeMountPoints ?? []).map(escapeDollar)],
       [...FILESYSTEMS, ...(options.excludeFilesystems ?? [])],
     );
-    out.set('filesystem', { ...defaults, ...out.get('filesystem') });
+    // By name, so that nothing else has to be mounted.
+    const named: JsonMap = Array.isArray(options.mount)
+      ? { include_mount_points: { match_type: 'strict', mount_points: options.mount.map(mountPoint) } }
+      : {};
+    out.set('filesystem', { ...named, ...defaults, ...out.get('filesystem') });
   }
   return Object.fromEntries<Json>(out);
 }

@@ -166,10 +166,11 @@ export interface HostMetricsOptions {
   /** Types of file systems to leave out, besides the default ones. */
   excludeFilesystems?: string[];
   /**
-   * What of the node is mounted: `root` (default) its whole root, read-only, which file systems need; `proc` only /proc and
-   * /sys, without the filesystem scraper.
+   * What of the node is mounted, read-only: `root` (default) its whole root, so that file systems are measured wherever they
+   * are; `['/var', '/data']` only these mount points, which alone are then measured, with /proc and /sys; `proc` only these
+   * two, without the filesystem scraper.
    */
-  mount?: 'root' | 'proc';
+  mount?: 'root' | 'proc' | string[];
 }
 
 /** A label or annotation that becomes an attribute. */
