@@ -46,6 +46,7 @@ const PAGES = [
   'DestinationTls',
   'Authentication',
   'Image',
+  'DashboardOptions',
   'ListEdit',
   'Replace',
   'Remove',

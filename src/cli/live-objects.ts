@@ -46,6 +46,9 @@ const NAMESPACED: readonly (readonly [apiVersion: string, kind: string])[] = [
   ['policy/v1', 'PodDisruptionBudget'],
   ['apps/v1', 'DaemonSet'],
   ['apps/v1', 'Deployment'],
+  ['monitoring.coreos.com/v1', 'PodMonitor'],
+  ['monitoring.coreos.com/v1', 'PrometheusRule'],
+  ['operator.victoriametrics.com/v1beta1', 'VMRule'],
 ];
 
 /** Of other collections in other namespaces nothing is said; who may not list something is told nothing of it. */

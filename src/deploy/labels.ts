@@ -1,3 +1,8 @@
+/** Labels of what is rendered, and of the metrics that come of it. */
+
+/** What all objects of a render have; what an earlier one left is found by them. */
+export const PART_OF = { 'app.kubernetes.io/part-of': 'sluice', 'app.kubernetes.io/managed-by': 'sluice' };
+
 /** Resource attributes that become labels of metrics unless a spec says otherwise: what tells series apart, and what is asked for. */
 export const DEFAULT_LABELS: readonly string[] = [
   'k8s.cluster.name',

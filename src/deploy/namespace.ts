@@ -1,13 +1,12 @@
 /** Namespaces and what the service accounts in them may do. */
 import type { TierName } from './config.ts';
 import { type KubernetesObject, noted } from './kubernetes-object.ts';
+import { PART_OF } from './labels.ts';
 import { namespaceObject, type PodSecurity } from './platforms.ts';
 import { type Tier, usesHostPort } from './pods.ts';
 import type { GrantedRule, Rbac } from './rbac.ts';
 import type { NormalSpec } from './spec.ts';
 import { objectOf } from './workloads.ts';
-
-const PART_OF = { 'app.kubernetes.io/part-of': 'sluice', 'app.kubernetes.io/managed-by': 'sluice' };
 
 export const labelsOf = (tier: TierName): Record<string, string> => ({
   'app.kubernetes.io/name': `otel-${tier}`,

@@ -65,6 +65,7 @@ export function normalSpec(input: Spec): NormalSpec {
     destinations: { metrics, logs },
     ...(spec.agent === false ? {} : { agent: agent(spec.agent ?? {}, env) }),
     ...(spec.gateway === false ? {} : { gateway: gateway(spec.gateway ?? {}, env, namespace) }),
+    ...(spec.dashboards ? { dashboards: spec.dashboards === true ? {} : spec.dashboards } : {}),
   };
   const problems = contradictions(normal, spec);
   if (problems.length > 0) throw invalid(problems);

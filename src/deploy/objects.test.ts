@@ -210,6 +210,31 @@ describe('objects', () => {
     render({ ...headers('${env:TEAM}'), agent: { env }, gateway: { env } });
   });
 
+  it('dashboards and the rules of the operators that are there come with the rest, where Grafana looks', () => {
+    assert.ok(!render({}).some((o) => o.metadata.name.startsWith('sluice-')));
+    const of = (dashboards: Spec['dashboards'] & object) =>
+      render({ dashboards }).filter((o) => o.metadata.labels?.['app.kubernetes.io/name'] === 'sluice-dashboards');
+    const plain = render({ dashboards: true });
+    const maps = plain.filter((o) => o.kind === 'ConfigMap' && o.metadata.namespace === 'opentelemetry');
+    assert.equal(maps.filter((o) => o.metadata.labels?.['grafana_dashboard'] === '1').length, 7);
+    assert.ok(!plain.some((o) => o.kind.endsWith('Rule')));
+    const objects = of({ namespace: 'grafana', sidecarLabel: { dash: 'yes' }, folder: 'K', rules: ['VMRule'] });
+    assert.deepEqual(
+      objects.map((o) => o.kind),
+      [...Array(7).fill('ConfigMap'), 'VMRule'],
+    );
+    for (const { metadata } of objects) {
+      assert.equal(metadata.namespace, 'grafana');
+      // What an earlier render left is found by it.
+      assert.equal(metadata.labels?.['app.kubernetes.io/managed-by'], 'sluice');
+    }
+    assert.deepEqual(
+      [objects[0]!.metadata.labels?.['dash'], objects[0]!.metadata.annotations?.['grafana_folder']],
+      ['yes', 'K'],
+    );
+    assert.deepEqual(parseObjects(toYaml(objects), 'x'), JSON.parse(JSON.stringify(objects)));
+  });
+
   it('a volume of the spec is mounted, where nothing else is', () => {
     const ca = { name: 'ca', mountPath: '/etc/ca', secret: { secretName: 'ca' } };
     const pod = podOf(find(render({ gateway: { volumes: [ca] } }), 'Deployment'));

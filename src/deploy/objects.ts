@@ -2,6 +2,7 @@
 import { stringify } from 'yaml';
 import { ConfigError, type Diagnostic } from '../core/errors.ts';
 import type { CollectorConfig } from './config.ts';
+import { dashboardObjects } from './dashboards/index.ts';
 import type { KubernetesObject } from './kubernetes-object.ts';
 import { labelsOf, namespaces, roles, serviceAccount } from './namespace.ts';
 import { needsOf } from './needs.ts';
@@ -32,6 +33,8 @@ const ORDER = [
   'DaemonSet',
   'Deployment',
   'PodMonitor',
+  'VMRule',
+  'PrometheusRule',
 ];
 
 /** Plain objects for kubectl, Pulumi, cdk8s or a GitOps tool. Throws ConfigError for what cannot work. */
@@ -81,6 +84,7 @@ export function objectsOf(collection: Collection): KubernetesObject[] {
       workload(spec, tier),
       ...podMonitor(tier),
     ]),
+    ...(spec.dashboards ? dashboardObjects(spec.dashboards.namespace ?? spec.namespace, spec.dashboards) : []),
   ];
   return objects
     .map((object, i) => ({ object, i }))

@@ -389,4 +389,12 @@ export const specSchema = z.strictObject({
     .optional(),
   agent: z.union([z.literal(false), agent]).optional(),
   gateway: z.union([z.literal(false), gateway]).optional(),
+  dashboards: on(
+    z.strictObject({
+      namespace: objectName().optional(),
+      sidecarLabel: strings().optional(),
+      folder: text().optional(),
+      rules: z.array(z.enum(['VMRule', 'PrometheusRule'])).optional(),
+    }),
+  ).optional(),
 });

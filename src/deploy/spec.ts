@@ -179,6 +179,18 @@ export interface GatewaySpec extends TierCommon {
   podDisruptionBudget?: boolean;
 }
 
+/** Grafana's dashboards and alert rules beside the collectors. Those of the collectors themselves need selfMonitoring. */
+export interface DashboardOptions {
+  /** Where their ConfigMaps are, which must be there: that of Grafana, or any that its sidecar looks at. Default: the agent's. */
+  namespace?: string;
+  /** Labels that the sidecar looks for. Default `{grafana_dashboard: '1'}`. */
+  sidecarLabel?: Record<string, string>;
+  /** Folder in Grafana, for sidecars that look at the annotation `grafana_folder`. Default `Kubernetes`. */
+  folder?: string;
+  /** Alert rules, for the operators that are there. Default none. */
+  rules?: ('VMRule' | 'PrometheusRule')[];
+}
+
 /** One agent on every node and one gateway in the cluster. */
 export interface Spec {
   /** Default `opentelemetry`. */
@@ -203,6 +215,8 @@ export interface Spec {
   agent?: AgentSpec | false;
   /** The gateway, or false for none. */
   gateway?: GatewaySpec | false;
+  /** Dashboards and alert rules, rendered with the rest. Default false. */
+  dashboards?: boolean | DashboardOptions;
 }
 
 /** T with the keys K there. */
@@ -248,7 +262,7 @@ export interface NormalGateway
   presets: On<GatewayPresets>;
 }
 
-/** A spec with all defaults filled in. `agent` or `gateway` is absent when it was set to false. */
+/** A spec with all defaults filled in. `agent`, `gateway` or `dashboards` is absent when there is none. */
 export interface NormalSpec {
   namespace: string;
   clusterName?: string;
@@ -261,6 +275,7 @@ export interface NormalSpec {
   destinations: { metrics: NormalMetricsDestination; logs: NormalLogsDestination };
   agent?: NormalAgent;
   gateway?: NormalGateway;
+  dashboards?: DashboardOptions;
 }
 
 /** What everything else is made from. */

@@ -1,6 +1,8 @@
 /** Grafana dashboards and alert rules for what the presets collect, as files and as Kubernetes objects. */
 import { stringify } from 'yaml';
 import type { KubernetesObject } from '../kubernetes-object.ts';
+import { PART_OF } from '../labels.ts';
+import type { DashboardOptions } from '../spec.ts';
 import { alertGroups } from './alerts.ts';
 import { collectors } from './collectors.ts';
 import { events } from './events.ts';
@@ -14,18 +16,12 @@ import { workloads } from './workloads.ts';
 export { ALERTS, type Alert, alertGroups, expressionOf } from './alerts.ts';
 export type { Dashboard } from './grafana.ts';
 
+const LABELS = { 'app.kubernetes.io/name': 'sluice-dashboards', ...PART_OF };
+
 export const dashboards = (): Dashboard[] => [nodes(), pods(), workloads(), volumes(), events(), falco(), collectors()];
 
-export interface DashboardObjectsOptions {
-  /** Label of the ConfigMaps that the sidecar of Grafana looks for. Default `grafana_dashboard: "1"`. */
-  readonly sidecarLabel?: { readonly [key: string]: string };
-  /** Folder in Grafana, for sidecars that look at the annotation `grafana_folder`. Default `Kubernetes`. */
-  readonly folder?: string;
-  /** Kinds of rule objects: those whose operator is there. Default none. */
-  readonly rules?: readonly ('VMRule' | 'PrometheusRule')[];
-}
-
-const PART_OF = { 'app.kubernetes.io/name': 'sluice-dashboards', 'app.kubernetes.io/part-of': 'sluice' };
+/** Alert rules as objects: none unless the spec names the operators that are there. */
+export type DashboardObjectsOptions = Omit<DashboardOptions, 'namespace'>;
 
 /** A ConfigMap per dashboard (one with all would be near the size limit), and the alert rules for operators. */
 export function dashboardObjects(namespace: string, options: DashboardObjectsOptions = {}): KubernetesObject[] {
@@ -37,7 +33,7 @@ export function dashboardObjects(namespace: string, options: DashboardObjectsOpt
       metadata: {
         name: d.uid.replace(/^sluice-/, 'sluice-dashboard-'),
         namespace,
-        labels: { ...PART_OF, ...sidecarLabel },
+        labels: { ...LABELS, ...sidecarLabel },
         annotations: { grafana_folder: folder },
       },
       data: { [`${d.uid}.json`]: dashboardText(d) },
@@ -49,7 +45,7 @@ export function dashboardObjects(namespace: string, options: DashboardObjectsOpt
 export const ruleObject = (kind: 'VMRule' | 'PrometheusRule', namespace: string): KubernetesObject => ({
   apiVersion: kind === 'VMRule' ? 'operator.victoriametrics.com/v1beta1' : 'monitoring.coreos.com/v1',
   kind,
-  metadata: { name: 'sluice', namespace, labels: PART_OF },
+  metadata: { name: 'sluice', namespace, labels: LABELS },
   spec: { groups: alertGroups() },
 });
 
