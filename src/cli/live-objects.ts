@@ -48,6 +48,7 @@ const NAMESPACED: readonly (readonly [apiVersion: string, kind: string])[] = [
   ['apps/v1', 'Deployment'],
   ['monitoring.coreos.com/v1', 'PodMonitor'],
   ['monitoring.coreos.com/v1', 'PrometheusRule'],
+  ['operator.victoriametrics.com/v1beta1', 'VMPodScrape'],
   ['operator.victoriametrics.com/v1beta1', 'VMRule'],
 ];
 

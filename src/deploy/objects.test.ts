@@ -210,6 +210,30 @@ describe('objects', () => {
     render({ ...headers('${env:TEAM}'), agent: { env }, gateway: { env } });
   });
 
+  it('own metrics are scraped by the operator that is there', () => {
+    const objects = render({ agent: { podMonitor: 'VMPodScrape' }, gateway: { podMonitor: true } });
+    const scrape = find(objects, 'VMPodScrape', 'otel-agent');
+    const monitor = find(objects, 'PodMonitor', 'otel-gateway');
+    assert.equal(scrape.apiVersion, 'operator.victoriametrics.com/v1beta1');
+    assert.deepEqual(Object.keys(scrape.spec), Object.keys(monitor.spec));
+    assert.deepEqual(scrape.spec.selector.matchLabels, { 'app.kubernetes.io/name': 'otel-agent' });
+  });
+
+  it('several gateways are spread over nodes, unless the spec says otherwise', () => {
+    const spread = (spec: Spec['gateway'] & object) =>
+      podOf(find(render({ gateway: spec }), 'Deployment')).topologySpreadConstraints;
+    assert.equal(spread({}), undefined);
+    assert.equal(spread({ replicas: 2, affinity: { podAntiAffinity: {} } }), undefined);
+    assert.deepEqual(spread({ replicas: 2 }), [
+      {
+        maxSkew: 1,
+        topologyKey: 'kubernetes.io/hostname',
+        whenUnsatisfiable: 'ScheduleAnyway',
+        labelSelector: { matchLabels: { 'app.kubernetes.io/name': 'otel-gateway' } },
+      },
+    ]);
+  });
+
   it('dashboards and the rules of the operators that are there come with the rest, where Grafana looks', () => {
     assert.ok(!render({}).some((o) => o.metadata.name.startsWith('sluice-')));
     const of = (dashboards: Spec['dashboards'] & object) =>

@@ -33,6 +33,7 @@ const ORDER = [
   'DaemonSet',
   'Deployment',
   'PodMonitor',
+  'VMPodScrape',
   'VMRule',
   'PrometheusRule',
 ];

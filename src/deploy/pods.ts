@@ -291,6 +291,20 @@ export const configChecksum = (text: string): string => createHash('sha256').upd
 /** What pods of a tier are found by; it can never change. */
 export const selectorOf = ({ objectName }: Tier): Record<string, string> => ({ 'app.kubernetes.io/name': objectName });
 
+/** A second gateway waits for the first to fail, so it had better not fail with it; where there is one node only, it may. */
+function spreadOf(tier: Tier): object[] {
+  if (tier.name !== 'gateway' || tier.options.affinity !== undefined) return [];
+  if ((tier.options as NormalGateway).replicas < 2) return [];
+  return [
+    {
+      maxSkew: 1,
+      topologyKey: 'kubernetes.io/hostname',
+      whenUnsatisfiable: 'ScheduleAnyway',
+      labelSelector: { matchLabels: selectorOf(tier) },
+    },
+  ];
+}
+
 /** The template of a DaemonSet or Deployment. */
 export function podTemplate(spec: NormalSpec, tier: Tier): object {
   const { options, needs, objectName, labels } = tier;
@@ -314,6 +328,7 @@ export function podTemplate(spec: NormalSpec, tier: Tier): object {
       terminationGracePeriodSeconds: GRACE_SECONDS,
       nodeSelector: { 'kubernetes.io/os': 'linux', ...options.nodeSelector },
       affinity: options.affinity,
+      topologySpreadConstraints: spreadOf(tier),
       tolerations: options.tolerations,
       imagePullSecrets: pullSecrets.map((name) => ({ name })),
       securityContext: security.pod,

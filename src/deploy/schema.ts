@@ -293,7 +293,7 @@ const tier = {
     )
     .optional(),
   networkPolicy: z.boolean().optional(),
-  podMonitor: z.boolean().optional(),
+  podMonitor: z.union([z.boolean(), z.enum(['PodMonitor', 'VMPodScrape'])]).optional(),
 };
 
 const objectName = () =>

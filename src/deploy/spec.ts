@@ -145,7 +145,7 @@ export interface TierCommon {
   tolerations?: Toleration[];
   /** Labels that a node must have. */
   nodeSelector?: Record<string, string>;
-  /** As Kubernetes writes it. */
+  /** As Kubernetes writes it. Default: several gateways are spread over nodes, as far as there are enough. */
   affinity?: Record<string, unknown>;
   /** Labels of all objects of the tier. */
   labels?: Record<string, string>;
@@ -157,8 +157,11 @@ export interface TierCommon {
   volumes?: Volume[];
   /** A NetworkPolicy: nothing comes in but probes, scrapes and what receivers listen for. Default false. */
   networkPolicy?: boolean;
-  /** A PodMonitor of the Prometheus operator (VictoriaMetrics' takes it too). Default false. */
-  podMonitor?: boolean;
+  /**
+   * Lets an operator scrape the collector's own metrics: true or `PodMonitor` for Prometheus' (VictoriaMetrics' converts it
+   * where its CRD is there), `VMPodScrape` for VictoriaMetrics' alone. Default false.
+   */
+  podMonitor?: boolean | 'PodMonitor' | 'VMPodScrape';
 }
 
 export interface AgentSpec extends TierCommon {

@@ -102,8 +102,15 @@ export function disruptionBudget(tier: Tier): KubernetesObject[] {
   ];
 }
 
+const MONITORS = {
+  PodMonitor: 'monitoring.coreos.com/v1',
+  VMPodScrape: 'operator.victoriametrics.com/v1beta1',
+} as const;
+
+/** Both operators take the same fields. */
 export function podMonitor(tier: Tier): KubernetesObject[] {
-  if (!tier.options.podMonitor) return [];
+  const { podMonitor: wanted } = tier.options;
+  if (wanted === false) return [];
   const metrics = tier.needs.ports.find((p) => p.purpose === 'metrics');
   if (!metrics || metrics.isLocal)
     throw new ConfigError(
@@ -116,8 +123,9 @@ export function podMonitor(tier: Tier): KubernetesObject[] {
       ],
       { headline: 'invalid spec' },
     );
+  const kind = wanted === true ? 'PodMonitor' : wanted;
   return [
-    objectOf(tier, 'monitoring.coreos.com/v1', 'PodMonitor', {
+    objectOf(tier, MONITORS[kind], kind, {
       spec: {
         selector: { matchLabels: selectorOf(tier) },
         namespaceSelector: { matchNames: [tier.namespace] },
