@@ -59,6 +59,8 @@ const NO_SPLIT_MS = 60_000;
 /** Statuses that say something about the content of a request. */
 const SPLITTABLE: readonly number[] = [400, 413, 422];
 const MAX_UNPACKED_BYTES = 1 << 30;
+/** Memory to compress in that is not used for so long is let go. */
+const SCRATCH_IDLE_MS = 2000;
 
 export class RequestSender {
   readonly #o: RequestSenderOptions;
@@ -102,7 +104,11 @@ export class RequestSender {
     if (encoding === 'zstd') return { packed: this.#zstd(body), encoding };
     if (this.#scratch.length < snappyMaxSize(body.length))
       this.#scratch = Buffer.allocUnsafeSlow(snappyMaxSize(body.length + (body.length >> 3)));
-    this.#scratchTimer ??= setTimeout(() => (this.#scratch = new Uint8Array(0)), 5000).unref();
+    this.#scratchTimer ??= setTimeout(() => {
+      // At once: while nothing happens nobody collects garbage.
+      this.#scratch.buffer.transfer(0);
+      this.#scratch = new Uint8Array(0);
+    }, SCRATCH_IDLE_MS).unref();
     this.#scratchTimer.refresh();
     return { packed: Uint8Array.prototype.slice.call(snappyEncode(body, this.#scratch)), encoding };
   }

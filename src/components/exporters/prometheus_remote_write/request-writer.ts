@@ -24,7 +24,7 @@ export interface EncodedRequest {
 }
 
 /** A buffer that is not used for so long is let go. */
-const IDLE_MS = 5000;
+const IDLE_MS = 2000;
 /** Above this a buffer is not kept. */
 const MAX_KEPT_BYTES = 16 << 20;
 const FIRST_BYTES = 256 << 10;
@@ -107,7 +107,12 @@ export class RequestWriter {
 
   #release(): void {
     if (this.#buf.length > MAX_KEPT_BYTES) this.#resize(0);
-    this.#idle ??= setTimeout(() => this.#resize(0), IDLE_MS).unref();
+    this.#idle ??= setTimeout(() => {
+      const { buffer } = this.#buf;
+      this.#resize(0);
+      // At once: while nothing happens nobody collects garbage.
+      buffer.transfer(0);
+    }, IDLE_MS).unref();
     this.#idle.refresh();
   }
 
