@@ -195,7 +195,9 @@ describe('k8s_cluster', () => {
     const forbidden = { status: 403, message: 'forbidden' };
     const r = await rig(t, { server: { fault: ({ path }) => (path === '/api/v1/pods' ? forbidden : undefined) } });
     const turns = async (isEnough: () => boolean): Promise<void> => {
-      for (let i = 0; i < 100_000 && !isEnough(); i++) await new Promise((resolve) => setImmediate(resolve));
+      const end = performance.now() + 20_000;
+      while (!isEnough() && performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
+      if (!isEnough()) t.mock.timers.reset();
       assert.ok(isEnough());
     };
     await r.receiver.start();
