@@ -215,7 +215,7 @@ export const schema = z.preprocess(
       )
         .prefault({})
         .describe(
-          'Not in otelcol: records with a k8s.pod.uid wait until the pod, and what is extracted of it, is known',
+          'Not in otelcol: records with a k8s.pod.uid, or namespace and name of a pod, wait until the pod, and what is extracted of it, is known',
         ),
     })
     .superRefine((c, ctx) => {

@@ -14,9 +14,12 @@ export interface Identity {
   readonly label: string;
   /** Address from the connection (or what stands for it); ''. */
   readonly connectionIp: string;
-  /** k8s.pod.uid is one of the sources: a pod that may become known. */
-  readonly uid: string;
+  /** The pod that may become known, when its uid, or namespace and name, are among the sources; ''. */
+  readonly awaited: string;
 }
+
+/** How a pod is awaited that is known by its name only, as alerts of Falco name it. */
+export const fullName = (namespace: string, name: string): string => `${namespace}/${name}`;
 
 /** An attribute, when it is a text. */
 export function textOf(attributes: ReadonlyValueMap, name: string): string {
@@ -32,12 +35,12 @@ export function identify(rules: Associations, attributes: ReadonlyValueMap, peer
   if (rules.length === 0) {
     const host = textOf(attributes, 'host.name');
     const ip = textOf(attributes, 'k8s.pod.ip') || textOf(attributes, 'ip') || peer || (isIP(host) ? host : '');
-    return ip === '' ? undefined : { key: keyOf([ip]), label: CONNECTION, connectionIp: ip, uid: '' };
+    return ip === '' ? undefined : { key: keyOf([ip]), label: CONNECTION, connectionIp: ip, awaited: '' };
   }
   for (const [i, { sources }] of rules.entries()) {
     const values: string[] = [];
     let connectionIp = '';
-    let uid = '';
+    const named = new Map<string, string>();
     for (const { from, name } of sources) {
       if (from === CONNECTION) {
         if (peer === '') break;
@@ -47,13 +50,20 @@ export function identify(rules: Associations, attributes: ReadonlyValueMap, peer
       }
       const value = textOf(attributes, name);
       if (value === '' || (name === 'host.name' && !isIP(value))) break;
-      if (name === 'k8s.pod.uid' && UID.test(value)) uid = value;
+      named.set(name, value);
       values.push(value);
     }
     if (values.length < sources.length) continue;
-    return { key: keyOf(values, i), label: labelOf(sources), connectionIp, uid };
+    return { key: keyOf(values, i), label: labelOf(sources), connectionIp, awaited: awaitedOf(named) };
   }
   return undefined;
+}
+
+function awaitedOf(named: ReadonlyMap<string, string>): string {
+  const uid = named.get('k8s.pod.uid');
+  if (uid !== undefined) return UID.test(uid) ? uid : '';
+  const [namespace, name] = [named.get('k8s.namespace.name'), named.get('k8s.pod.name')];
+  return namespace === undefined || name === undefined ? '' : fullName(namespace, name);
 }
 
 const keyOf = (values: readonly string[], rule = 0): string => `${rule} ${values.join('\n')}`;

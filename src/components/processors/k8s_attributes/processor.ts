@@ -12,7 +12,7 @@ import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { K8sAttributesConfig } from './config.ts';
 import { enrichedAttributes } from './enrich.ts';
 import type { PodFacts } from './facts.ts';
-import { type Identity, identify } from './identify.ts';
+import { fullName, type Identity, identify } from './identify.ts';
 import { INSTRUMENTS } from './instruments.ts';
 import { lacking } from './lacking.ts';
 import { type Conventions, compileRules } from './rules.ts';
@@ -144,7 +144,9 @@ class K8sAttributes implements Processor {
         isAwaiting: () => this.#waiting.isAwaiting,
         changed: (pod) => {
           this.#waiting.found(pod?.uid);
-          if (pod?.staticUid) this.#waiting.found(pod.staticUid);
+          if (!pod) return;
+          if (pod.staticUid) this.#waiting.found(pod.staticUid);
+          this.#waiting.found(fullName(pod.namespace, pod.name));
         },
       }),
     );
@@ -171,36 +173,36 @@ class K8sAttributes implements Processor {
 
   async consume(batch: Batch): Promise<void> {
     const peer = batch.peer ?? '';
-    const waits = (g: Group): string => this.#uidToWaitFor(g.resource, peer);
+    const waits = (g: Group): string => this.#awaited(g.resource, peer);
     if (batch.groups.every((g) => waits(g) === '')) return this.#ctx.next.consume(this.#enrich(batch));
     // Nothing is held before the rest is accepted: a refused batch stays the caller's as a whole.
     await this.#waiting.room(batch.sizeBytes);
     const late: [string, Group][] = [];
     const rest: Group[] = [];
     for (const g of batch.groups) {
-      const uid = waits(g);
-      if (uid === '') rest.push(g);
-      else late.push([uid, g]);
+      const pod = waits(g);
+      if (pod === '') rest.push(g);
+      else late.push([pod, g]);
     }
     if (rest.length > 0)
       await this.#ctx.next.consume(this.#enrich(makeBatch(batch.signal, rest, batch.metadata, batch.peer)));
-    for (const [uid, g] of late)
+    for (const [pod, g] of late)
       this.#waiting.hold(
-        uid,
+        pod,
         this.#entry(g.resource, peer).lacking,
         makeBatch(batch.signal, [g], batch.metadata, batch.peer),
       );
     if (late.length > 0) this.#cluster.hurry();
     // Some may have become known while the rest was handed on.
-    for (const [uid] of late) this.#waiting.found(uid);
+    for (const [pod] of late) this.#waiting.found(pod);
   }
 
   /** The pod that the resource has to wait for; ''. */
-  #uidToWaitFor(resource: Resource, peer: string): string {
+  #awaited(resource: Resource, peer: string): string {
     const { identity, lacking: what } = this.#entry(resource, peer);
-    if (!identity || identity.uid === '') return '';
-    if (this.#waiting.holds(identity.uid)) return identity.uid;
-    return what !== '' && this.#waiting.wants(what) ? identity.uid : '';
+    if (!identity || identity.awaited === '') return '';
+    if (this.#waiting.holds(identity.awaited)) return identity.awaited;
+    return what !== '' && this.#waiting.wants(what) ? identity.awaited : '';
   }
 
   /** Of another namespace than the one that is looked at: its pod will never be known. */
@@ -211,8 +213,8 @@ class K8sAttributes implements Processor {
   }
 
   #lacking(resource: Resource, identity: Identity | undefined, pod: PodFacts | undefined): string {
-    if (!identity || identity.uid === '' || this.#isOutside(resource)) return '';
-    return pod ? lacking(resource.attributes, pod, this.#rules, this.#cluster) : identity.uid;
+    if (!identity || identity.awaited === '' || this.#isOutside(resource)) return '';
+    return pod ? lacking(resource.attributes, pod, this.#rules, this.#cluster) : identity.awaited;
   }
 
   #enrich(batch: Batch): Batch {
