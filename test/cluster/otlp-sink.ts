@@ -1,5 +1,5 @@
 /** A destination for tests: takes OTLP/HTTP logs and metrics, and keeps them as plain objects with their resources. */
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
@@ -32,6 +32,8 @@ export interface OtlpSink {
   readonly url: string;
   readonly records: readonly SinkRecord[];
   readonly points: readonly SinkPoint[];
+  /** Headers of each request with logs. */
+  readonly logRequests: readonly IncomingHttpHeaders[];
   /** What to answer from now on; what is not answered with 200 is not kept. */
   answer: number;
   /** Forgets all points. */
@@ -94,6 +96,7 @@ function pointsOf(request: Any): SinkPoint[] {
 export async function startOtlpSink(t: TestContext, host = '127.0.0.1'): Promise<OtlpSink> {
   const records: SinkRecord[] = [];
   const points: SinkPoint[] = [];
+  const logRequests: IncomingHttpHeaders[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((req, res) => {
     const chunks: Buffer[] = [];
@@ -104,9 +107,10 @@ export async function startOtlpSink(t: TestContext, host = '127.0.0.1'): Promise
         const packed = Buffer.concat(chunks);
         const coding = req.headers['content-encoding'];
         const body = coding === 'gzip' ? gunzipSync(packed) : coding === 'zstd' ? zstdDecompressSync(packed) : packed;
-        if (req.url?.endsWith('/logs'))
-          records.push(...recordsOf(JSON.parse(requestToJson('logs', body)), performance.now()));
-        else if (req.url?.endsWith('/metrics')) points.push(...pointsOf(JSON.parse(requestToJson('metrics', body))));
+        if (req.url?.endsWith('/logs')) {
+          logRequests.push(req.headers);
+          for (const r of recordsOf(JSON.parse(requestToJson('logs', body)), performance.now())) records.push(r);
+        } else if (req.url?.endsWith('/metrics')) points.push(...pointsOf(JSON.parse(requestToJson('metrics', body))));
       }
       res.writeHead(sink.answer, { 'content-type': 'application/x-protobuf' }).end();
     });
@@ -125,6 +129,7 @@ export async function startOtlpSink(t: TestContext, host = '127.0.0.1'): Promise
     url: `http://${host}:${(server.address() as AddressInfo).port}`,
     records,
     points,
+    logRequests,
     answer: 200,
     clearPoints: () => void points.splice(0),
   };

@@ -99,8 +99,12 @@ function seriesOf(lines: string): StoredSeries[] {
   return [...byLabels.values()];
 }
 
-/** Runs it on a port and in a folder of its own; killed when the test ends. */
-export async function startVictoriaMetrics(t: TestContext, program: Program): Promise<VictoriaMetrics> {
+/** Runs it on a port and in a folder of its own, on one address (the node's when pods are to reach it); killed when the test ends. */
+export async function startVictoriaMetrics(
+  t: TestContext,
+  program: Program,
+  host = '127.0.0.1',
+): Promise<VictoriaMetrics> {
   assert.ok(program.missing === undefined);
   const { path } = program;
   const storage = tempDir(t);
@@ -140,13 +144,13 @@ export async function startVictoriaMetrics(t: TestContext, program: Program): Pr
     },
     async start() {
       await kill();
-      const port = await portForLong();
-      url = `http://127.0.0.1:${port}`;
+      const port = await portForLong(host);
+      url = `http://${host}:${port}`;
       const one = spawn(
         path,
         [
           `-storageDataPath=${storage}`,
-          `-httpListenAddr=127.0.0.1:${port}`,
+          `-httpListenAddr=${host}:${port}`,
           '-retentionPeriod=100y',
           // Samples of this very moment are found.
           '-search.latencyOffset=0s',
@@ -202,12 +206,12 @@ export interface Gate {
 }
 
 /** Below the ports that the system gives to connections: so it stays free while its server is away for a time. */
-export async function portForLong(): Promise<number> {
+export async function portForLong(host = '127.0.0.1'): Promise<number> {
   for (;;) {
     const port = 16_000 + Math.floor(Math.random() * 16_000);
     const server = createServer();
     const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+      server.once('error', () => resolve(false)).listen(port, host, () => resolve(true));
     });
     if (!isFree) continue;
     server.close();
