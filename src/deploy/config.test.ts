@@ -299,7 +299,76 @@ const wrong: readonly [string, unknown, readonly (readonly [string, string, stri
     ],
   ],
 ];
-for (const [name, spec, expected] of wrong)
+// What YAML invites: a colon with nothing behind it, numbers and words of other types, units of another place.
+const invited: typeof wrong = [
+  [
+    'nothing behind the colon',
+    { agent: { presets: { falco: null } }, gateway: { presets: null } },
+    [
+      [
+        'agent.presets.falco',
+        "expected type 'bool', got unconvertible type 'nil'",
+        'there is nothing behind the colon: write true for all defaults, or false',
+      ],
+      [
+        'gateway.presets',
+        'expected a map or struct, got "nil"',
+        'there is nothing behind the colon: leave the key out, or give it a value',
+      ],
+    ],
+  ],
+  [
+    'a tier that is neither map nor false',
+    { agent: true },
+    [['agent', 'must be a map of options, or false', undefined]],
+  ],
+  [
+    'a mistake directly below a tier',
+    { gateway: { replicas: '2' }, agent: { tolerations: {}, replica: 1 } },
+    [
+      [
+        'agent.tolerations',
+        'source data must be an array or slice, got map',
+        'write a list: [a, b], or a line with - for each',
+      ],
+      ['agent.replica', 'unknown key replica', undefined],
+      ['gateway.replicas', "expected type 'int', got unconvertible type 'string'", 'write it without quotes: 2'],
+    ],
+  ],
+  [
+    'words of other types',
+    { agent: { presets: { falco: 'ture', talos: 'yes' }, nodeSelector: { a: true } } },
+    [
+      ['agent.presets.falco', "expected type 'bool', got unconvertible type 'string'", 'did you mean "true"?'],
+      ['agent.presets.talos', "expected type 'bool', got unconvertible type 'string'", 'write true'],
+      ['agent.nodeSelector.a', "expected type 'string', got unconvertible type 'bool'", 'write it in quotes: "true"'],
+    ],
+  ],
+  [
+    'a duration without a unit',
+    { agent: { presets: { hostMetrics: { interval: 10 } } } },
+    [['agent.presets.hostMetrics.interval', 'a duration has a unit', 'write 10s']],
+  ],
+  [
+    'amounts that are none of Kubernetes',
+    { agent: { resources: { requests: { cpu: 'much' }, limits: { memory: '512MB', storage: '2 GiB', x: -1 } } } },
+    [
+      [
+        'agent.resources.requests.cpu',
+        '"much" is no quantity',
+        'write it as Kubernetes does: 512Mi of memory, 100m or 0.5 of CPU',
+      ],
+      ['agent.resources.limits.memory', '"512MB" is no quantity', 'write 512M'],
+      ['agent.resources.limits.storage', '"2 GiB" is no quantity', 'write 2Gi'],
+      [
+        'agent.resources.limits.x',
+        '-1 is no quantity',
+        'write it as Kubernetes does: 512Mi of memory, 100m or 0.5 of CPU',
+      ],
+    ],
+  ],
+];
+for (const [name, spec, expected] of [...wrong, ...invited])
   test(`an error says where and what helps: ${name}`, () => {
     assert.deepEqual(
       diagnosticsOf(() => collection(spec as Spec)),

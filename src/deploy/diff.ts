@@ -1,5 +1,6 @@
 /** What changes from one render, or from a cluster, to another, and which of it concerns security. */
 import { parse } from 'yaml';
+import { parseMilliQuantity } from '../kubernetes/quantity.ts';
 import type { KubernetesObject } from './kubernetes-object.ts';
 import { powersOf } from './powers.ts';
 import { sectionOf } from './used-components.ts';
@@ -211,23 +212,8 @@ function compare(before: unknown, after: unknown, path: string, found: Found): v
 
 function isSame(a: unknown, b: unknown, path: string): boolean {
   if (JSON.stringify(a) === JSON.stringify(b)) return true;
-  return /\.(requests|limits)\./.test(path) && quantity(a) !== undefined && quantity(a) === quantity(b);
-}
-
-const FACTORS: Readonly<Record<string, number>> = {
-  m: 1e-3,
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-};
-function quantity(value: unknown): number | undefined {
-  const m = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(String(value));
-  const factor = m && FACTORS[m[2]!];
-  return factor === undefined || factor === null ? undefined : Math.round(Number(m![1]) * factor * 1e6);
+  const amount = /\.(requests|limits)\./.test(path) ? parseMilliQuantity(a) : undefined;
+  return amount !== undefined && amount === parseMilliQuantity(b);
 }
 
 /** Of what a server has, the part that the render speaks of: the rest are its defaults, unless it concerns security. */

@@ -1,11 +1,10 @@
 /** Fills in defaults, and finds what contradicts itself. */
 import manifest from '../../package.json' with { type: 'json' };
 import { ConfigError, type Diagnostic } from '../core/errors.ts';
-import { zodWords } from '../core/zod-words.ts';
 import { contradictions } from './contradictions.ts';
 import { credentialVariables } from './destinations.ts';
 import { DEFAULT_LABELS } from './labels.ts';
-import { toDiagnostics } from './problems.ts';
+import { specWords, toDiagnostics } from './problems.ts';
 import { specSchema } from './schema.ts';
 import type {
   AgentSpec,
@@ -37,7 +36,7 @@ const invalid = (problems: readonly Diagnostic[]): ConfigError =>
   new ConfigError(problems, { headline: 'invalid spec' });
 
 export function normalSpec(input: Spec): NormalSpec {
-  const parsed = specSchema.safeParse(input, { error: zodWords });
+  const parsed = specSchema.safeParse(input, { error: specWords });
   if (!parsed.success) throw invalid(toDiagnostics(parsed.error.issues));
   const spec = parsed.data as Spec;
   const engine = spec.engine ?? 'sluice';

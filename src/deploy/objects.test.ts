@@ -313,6 +313,9 @@ describe('objects', () => {
     const limits = (memory: string): Spec => ({ agent: { resources: { limits: { memory } } } });
     assert.deepEqual(variables(limits('1Gi')), ['NODE_OPTIONS=--max-old-space-size=665']);
     assert.deepEqual(variables({ ...limits('200M'), engine: 'otelcol-contrib' }), ['GOMEMLIMIT=152MiB']);
+    assert.deepEqual(variables({ agent: { resources: { requests: { cpu: 0.5 }, limits: { memory: 2 ** 30 } } } }), [
+      'NODE_OPTIONS=--max-old-space-size=665',
+    ]);
     assert.deepEqual(variables({ agent: { resources: { requests: { cpu: '1' }, limits: {} } } }), []);
   });
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { ConfigError, type Diagnostic } from '../core/errors.ts';
 import { suggest } from '../core/suggest.ts';
+import { parseQuantity } from '../kubernetes/quantity.ts';
 import type { CollectorConfig, TierName } from './config.ts';
 import { lean, noted } from './kubernetes-object.ts';
 import type { Needs } from './needs.ts';
@@ -71,28 +72,9 @@ export const knownVariables = (namespace: string): Record<string, string> =>
     ),
   );
 
-const UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-};
-
-/** A quantity of Kubernetes; undefined when it is none. */
-function bytesOf(quantity: string | undefined): number | undefined {
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(quantity ?? '') ?? [];
-  const factor = UNITS[unit];
-  return number === undefined || factor === undefined ? undefined : Number(number) * factor;
-}
-
 /** How much of the memory limit the heap may have: the rest is buffers, code and stacks. */
 function memoryVariables(spec: NormalSpec, options: Tier['options']): EnvVar[] {
-  const limit = bytesOf(options.resources.limits?.['memory']);
+  const limit = parseQuantity(options.resources.limits?.['memory']);
   if (limit === undefined) return [];
   const share = (part: number): number => Math.floor((limit * part) / 2 ** 20);
   return spec.engine === 'sluice'

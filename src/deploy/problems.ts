@@ -1,7 +1,8 @@
 /** What is wrong with a spec, as diagnostics: the words of zod's issues, and hints that only the spec's shape can give. */
 import type * as z from 'zod';
 import type { Diagnostic } from '../core/errors.ts';
-import { HINT, UNION } from '../core/zod-words.ts';
+import { didYouMean } from '../core/suggest.ts';
+import { HINT, UNION, zodWords } from '../core/zod-words.ts';
 import { PRESETS } from './schema.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -28,11 +29,40 @@ function presetHint(key: string, tier: 'agent' | 'gateway'): string | undefined 
 const isTier = (part: string | number | undefined): part is 'agent' | 'gateway' =>
   part === 'agent' || part === 'gateway';
 
+/** How well a value fits an option: a mistake inside of it says more than one about the whole, a key more than a type. */
+const fit = ({ path, code }: Issue): number =>
+  3 * path.length + (code === 'invalid_type' ? 0 : code === 'invalid_value' ? 1 : 2);
+
 /** The option of a union that came furthest, so the one that was most likely meant. */
 function bestOption(options: readonly (readonly Issue[])[]): readonly Issue[] {
-  const depth = (issues: readonly Issue[]): number =>
-    Math.max(0, ...issues.map((i) => i.path.length + (i.code === 'invalid_type' ? 0 : 1)));
+  const depth = (issues: readonly Issue[]): number => Math.max(0, ...issues.map(fit));
   return options.reduce((best, issues) => (depth(issues) > depth(best) ? issues : best), options[0] ?? []);
+}
+
+/** The words of otelcol, and what helps with mistakes that YAML invites. */
+export function specWords(issue: z.core.$ZodRawIssue): string | undefined {
+  const words = zodWords(issue);
+  if (issue.code !== 'invalid_type') return words;
+  const hint = typeHint(String(issue['expected']), issue.input);
+  return hint === undefined ? words : words + HINT + hint;
+}
+
+function typeHint(expected: string, input: unknown): string | undefined {
+  if (input === null) {
+    if (expected === 'boolean') return 'there is nothing behind the colon: write true for all defaults, or false';
+    return 'there is nothing behind the colon: leave the key out, or give it a value';
+  }
+  if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean'))
+    return `write it in quotes: "${input}"`;
+  if (expected === 'array') return 'write a list: [a, b], or a line with - for each';
+  if (typeof input !== 'string') return undefined;
+  if (expected === 'boolean') {
+    const meant = didYouMean(input.toLowerCase(), ['true', 'false']);
+    return meant ?? `write ${/^(yes|y|on|1)$/i.test(input) ? 'true' : 'true or false'}`;
+  }
+  if ((expected === 'number' || expected === 'int') && input !== '' && Number.isFinite(Number(input)))
+    return `write it without quotes: ${input}`;
+  return undefined;
 }
 
 export function toDiagnostics(issues: readonly Issue[], prefix: Path = []): Diagnostic[] {

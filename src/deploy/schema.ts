@@ -1,14 +1,36 @@
 /** What a spec may hold, for specs from YAML and for TypeScript that went around the types. Texts for people stand at the types. */
 import * as z from 'zod';
 import { parseDuration } from '../core/schema.ts';
+import { HINT } from '../core/zod-words.ts';
+import { parseQuantity } from '../kubernetes/quantity.ts';
 import type { Edit } from './edit.ts';
 
 const duration = () =>
-  z.string().superRefine((text, ctx) => {
-    const ms = parseDuration(text);
-    if (typeof ms !== 'number') ctx.addIssue({ code: 'custom', message: ms.error });
-    else if (ms < 0) ctx.addIssue({ code: 'custom', message: 'must not be negative' });
+  z
+    .string({
+      error: ({ input }) => (typeof input === 'number' ? `a duration has a unit${HINT}write ${input}s` : undefined),
+    })
+    .superRefine((text, ctx) => {
+      const ms = parseDuration(text);
+      if (typeof ms !== 'number') ctx.addIssue({ code: 'custom', message: ms.error });
+      else if (ms < 0) ctx.addIssue({ code: 'custom', message: 'must not be negative' });
+    });
+
+/** `100m`, `512Mi`, 2 */
+const quantity = () =>
+  z.union([z.string(), z.number()], { error: ({ input }) => noQuantity(input) }).superRefine((value, ctx) => {
+    const amount = parseQuantity(value);
+    if (amount === undefined || amount < 0) ctx.addIssue({ code: 'custom', message: noQuantity(value) });
   });
+/** `512MB` and `2GiB` are what most people write at first. */
+function noQuantity(value: unknown): string {
+  const [, text] = /^(\d+(?:\.\d+)?\s?[kKMGTP]i?)B$/.exec(String(value)) ?? [];
+  const meant = text?.replace(/\s/g, '').replace('K', (k) => (text.includes('i') ? k : 'k'));
+  const hint =
+    meant === undefined ? 'write it as Kubernetes does: 512Mi of memory, 100m or 0.5 of CPU' : `write ${meant}`;
+  return `${JSON.stringify(value)} is no quantity${HINT}${hint}`;
+}
+const quantities = () => z.record(z.string(), quantity());
 
 /** Names of namespaces, pods and containers, with `*` and `?`. */
 const pattern = () =>
@@ -32,6 +54,7 @@ const percent = () => z.int().min(1).max(100);
 const switches = () => z.record(z.string(), z.boolean());
 const strings = () => z.record(z.string(), z.string());
 const anything = () => z.record(z.string(), z.unknown());
+const off = () => z.literal(false, { error: 'must be a map of options, or false' });
 const on = <S extends z.ZodType>(options: S) => z.union([z.boolean(), options]);
 
 const selection = z.strictObject({
@@ -252,7 +275,7 @@ const tier = {
       sendBatchMaxSize: z.int().min(0).optional(),
     })
     .optional(),
-  resources: z.strictObject({ requests: strings().optional(), limits: strings().optional() }).optional(),
+  resources: z.strictObject({ requests: quantities().optional(), limits: quantities().optional() }).optional(),
   priorityClassName: text().optional(),
   tolerations: z
     .array(
@@ -387,8 +410,8 @@ export const specSchema = z.strictObject({
         .optional(),
     })
     .optional(),
-  agent: z.union([z.literal(false), agent]).optional(),
-  gateway: z.union([z.literal(false), gateway]).optional(),
+  agent: z.union([off(), agent]).optional(),
+  gateway: z.union([off(), gateway]).optional(),
   dashboards: on(
     z.strictObject({
       namespace: objectName().optional(),

@@ -90,8 +90,8 @@ export interface Destinations {
 }
 
 export interface Resources {
-  requests?: Record<string, string>;
-  limits?: Record<string, string>;
+  requests?: Record<string, string | number>;
+  limits?: Record<string, string | number>;
 }
 
 /** As Kubernetes writes it: `{operator: Exists}`. */
@@ -137,7 +137,7 @@ export interface TierCommon {
   memoryLimiter?: { limitPercentage?: number; spikeLimitPercentage?: number; checkInterval?: string };
   /** When batches are sent. Default timeout 10s. */
   batch?: { timeout?: string; sendBatchSize?: number; sendBatchMaxSize?: number };
-  /** Requests and limits of the container. */
+  /** Requests and limits of the container, in place of the default ones: requests of 50m and 128Mi, a limit of 512Mi. */
   resources?: Resources;
   /** E.g. `system-node-critical`. */
   priorityClassName?: string;
