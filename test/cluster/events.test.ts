@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { CollectorConfig } from '../../src/deploy/config.ts';
 import { rbacOf } from '../../src/deploy/rbac.ts';
-import { type Agent, defer, tempDir, until } from '../helpers/agent.ts';
+import { type Agent, tempDir, until } from '../helpers/agent.ts';
 import { type Any, LIMIT_MS, openCluster } from './cluster.ts';
 import { killCollector, makeAccount, runCollector } from './collector.ts';
+import { makeEvents } from './make-events.ts';
 import { type OtlpSink, type SinkRecord, startOtlpSink } from './otlp-sink.ts';
 import { pod, ticker } from './workloads.ts';
 
@@ -54,43 +55,6 @@ async function rig(t: TestContext): Promise<Rig> {
 const nameOf = (r: SinkRecord): string => r.attributes['event.name'] as string;
 const versionOf = (r: SinkRecord): string => `${nameOf(r)} ${r.body.object.metadata.resourceVersion}`;
 
-/** Makes events, one after the other, until it is told to stop; resolves with the names of those that were accepted. */
-function makeEvents(t: TestContext, namespace: string, prefix: string) {
-  let isStopping = false;
-  defer(t, () => (isStopping = true));
-  const made: string[] = [];
-  const ended = (async () => {
-    for (let n = 0; !isStopping; n++) {
-      const names = Array.from({ length: 5 }, (_, i) => `${prefix}-${n}-${i}`);
-      const items = names.map((name) => ({
-        apiVersion: 'events.k8s.io/v1',
-        kind: 'Event',
-        metadata: { name, namespace },
-        eventTime: new Date().toISOString().replace(/Z$/, '000Z'),
-        type: 'Normal',
-        reason: 'Made',
-        action: 'Making',
-        note: `event ${name}`,
-        reportingController: 'sluice.test/events',
-        reportingInstance: 'test',
-        regarding: { apiVersion: 'v1', kind: 'Pod', name: 'some', namespace },
-      }));
-      // Those that the API server did not answer for may be there or not.
-      const output = await cluster
-        .kubectl(['create', '-f', '-', '-o', 'name'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
-        .catch(() => '');
-      if (output !== '') made.push(...names);
-    }
-  })();
-  return {
-    made,
-    async stop() {
-      isStopping = true;
-      await ended;
-    },
-  };
-}
-
 const arrived = (sink: OtlpSink, names: readonly string[]): Promise<void> =>
   until(
     () => {
@@ -138,7 +102,7 @@ test('what Kubernetes itself reports of a pod arrives, once', async (t) => {
 test('a gateway that is killed in a quiet moment, and one that is told to end under load, repeat and lose nothing', async (t) => {
   const { namespace, sink, startGateway } = await rig(t);
   let gateway = await startGateway();
-  const first = makeEvents(t, namespace, 'first');
+  const first = makeEvents(t, cluster, namespace, 'first');
   await until(() => first.made.length >= 20, 'events');
   // In the middle of them.
   assert.equal((await gateway.stop()).code, 0);
@@ -151,12 +115,12 @@ test('a gateway that is killed in a quiet moment, and one that is told to end un
   // What has settled is stored after 200 ms; then nothing is left that a kill could undo.
   await new Promise((resolve) => setTimeout(resolve, 2000));
   await killCollector(gateway);
-  const away = makeEvents(t, namespace, 'away');
+  const away = makeEvents(t, cluster, namespace, 'away');
   await until(() => away.made.length >= 20, 'events while it is away');
   await away.stop();
   await startGateway();
   await arrived(sink, away.made);
-  const last = makeEvents(t, namespace, 'last');
+  const last = makeEvents(t, cluster, namespace, 'last');
   await until(() => last.made.length >= 20, 'events');
   await last.stop();
   await arrived(sink, last.made);
@@ -165,7 +129,7 @@ test('a gateway that is killed in a quiet moment, and one that is told to end un
 
 test('a gateway that is killed under load loses nothing, and repeats no more than the last that it sent', async (t) => {
   const { namespace, sink, startGateway } = await rig(t);
-  const load = makeEvents(t, namespace, 'load');
+  const load = makeEvents(t, cluster, namespace, 'load');
   for (let kills = 0; kills < 4; kills++) {
     const gateway = await startGateway();
     const before = sink.records.map(versionOf);
@@ -186,7 +150,7 @@ test('a gateway that is killed under load loses nothing, and repeats no more tha
 test('the API server is killed and started anew: no event is lost and none comes twice', async (t) => {
   const { namespace, sink, startGateway } = await rig(t);
   const gateway = await startGateway();
-  const load = makeEvents(t, namespace, 'load');
+  const load = makeEvents(t, cluster, namespace, 'load');
   await until(() => sink.records.length >= 20, 'events');
   for (let kills = 0; kills < 2; kills++) {
     await cluster.kill('kube-apiserver');
