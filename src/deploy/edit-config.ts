@@ -12,12 +12,14 @@ type Path = readonly (string | number)[];
 export function editConfig(config: CollectorConfig, edits: ConfigEdits, path: Path): CollectorConfig {
   const out: CollectorConfig = structuredClone(config);
   const removed = new Set<string>();
+  const added: { section: (typeof SECTIONS)[number]; written: string }[] = [];
   for (const section of SECTIONS) {
     const edit = edits[section];
     if (!edit) continue;
     const components: Components = { ...out[section] };
     for (const [written, change] of Object.entries(edit)) {
       const id = idIn(components, written, section);
+      if (!(id in components)) added.push({ section, written });
       const next = applyEdit(components[id], change, [...path, section, written]);
       if (next === GONE) {
         delete components[id];
@@ -28,7 +30,7 @@ export function editConfig(config: CollectorConfig, edits: ConfigEdits, path: Pa
   }
   if (edits.service) out.service = editService(out, edits.service, [...path, 'service']);
   dropReferences(out, removed);
-  const problems = danglingReferences(out, path);
+  const problems = [...danglingReferences(out, path), ...withoutEffect(config, out, added, path)];
   if (problems.length > 0) throw new ConfigError(problems, { headline: 'invalid spec' });
   return withoutUnused(out);
 }
@@ -117,6 +119,32 @@ function danglingReferences(config: CollectorConfig, path: Path): Diagnostic[] {
     if (!extensions.includes(id))
       problems.push(missing([...path, 'service', 'extensions'], id, 'extensions', extensions));
   return problems;
+}
+
+/** What an edit adds and nothing uses was most likely meant to change what is there. */
+function withoutEffect(
+  before: CollectorConfig,
+  after: CollectorConfig,
+  added: readonly { section: (typeof SECTIONS)[number]; written: string }[],
+  path: Path,
+): Diagnostic[] {
+  const pipelines = Object.values(after.service.pipelines);
+  const isUsed = (section: string, id: string): boolean =>
+    section === 'extensions'
+      ? after.service.extensions?.includes(id) === true
+      : pipelines.some((p) => ROLES.some((role) => p[role]?.includes(id)));
+  return added
+    .filter(({ section, written }) => after[section]?.[written] !== undefined && !isUsed(section, written))
+    .map(({ section, written }) => ({
+      path: [...path, section, written],
+      message:
+        section === 'extensions'
+          ? `${written} is new, and not among service.extensions`
+          : `${written} is new, and in no pipeline`,
+      hint:
+        didYouMean(written, Object.keys(before[section] ?? {})) ??
+        `add it with $append under service.${section === 'extensions' ? 'extensions' : 'pipelines'}`,
+    }));
 }
 
 const missing = (path: Path, id: string, section: string, known: string[]): Diagnostic => ({

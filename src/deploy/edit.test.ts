@@ -128,3 +128,40 @@ test('a reference to nothing is an error with a suggestion', () => {
     },
   );
 });
+
+test('a component that an edit adds and nothing uses is an error: another was meant, or the pipeline is missing', () => {
+  const refused = (edits: Parameters<typeof editConfig>[1]): unknown[] => {
+    try {
+      editConfig(CONFIG, edits, []);
+    } catch (error) {
+      assert.ok(error instanceof ConfigError);
+      return error.diagnostics.map((d) => [d.path.join('.'), d.message, d.hint]);
+    }
+    return [];
+  };
+  assert.deepEqual(refused({ receivers: { file_logg: { include: append('b') } } }), [
+    ['receivers.file_logg', 'file_logg is new, and in no pipeline', 'did you mean "file_log"?'],
+  ]);
+  assert.deepEqual(refused({ extensions: { zpages: null }, exporters: { debug: null } }), [
+    [
+      'extensions.zpages',
+      'zpages is new, and not among service.extensions',
+      'add it with $append under service.extensions',
+    ],
+    ['exporters.debug', 'debug is new, and in no pipeline', 'add it with $append under service.pipelines'],
+  ]);
+  assert.deepEqual(
+    refused({
+      extensions: { zpages: null },
+      connectors: { forward: null },
+      service: {
+        extensions: append('zpages'),
+        pipelines: {
+          traces: { exporters: append('forward') },
+          'traces/2': { receivers: ['forward'], exporters: ['otlp_http'] },
+        },
+      },
+    }),
+    [],
+  );
+});
