@@ -422,7 +422,7 @@ test('credentials are references to variables from a Secret, never text', () => 
 });
 
 test('pods come from the kubelet of the node when asked for, with its certificate checked as for its metrics', () => {
-  const kubelet = (tls: 'verify' | 'skip') => {
+  const kubelet = (tls: 'verify' | 'skip' | { caFile: string }) => {
     const { tiers } = collection({
       agent: { presets: { kubernetesAttributes: { podSource: 'kubelet' }, kubeletMetrics: { tls } } },
       gateway: false,
@@ -432,4 +432,5 @@ test('pods come from the kubelet of the node when asked for, with its certificat
   const endpoint = '${env:K8S_NODE_IP}:10250';
   assert.deepEqual(kubelet('verify'), { enabled: true, endpoint });
   assert.deepEqual(kubelet('skip'), { enabled: true, endpoint, insecure_skip_verify: true });
+  assert.deepEqual(kubelet({ caFile: '/pki/ca.crt' }), { enabled: true, endpoint, ca_file: '/pki/ca.crt' });
 });

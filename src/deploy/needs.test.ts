@@ -62,6 +62,14 @@ describe('directories of the node', () => {
       host({ scrapers: { filesystem: { include_mount_points: { match_type: 'strict', mount_points: ['/var'] } } } }),
       ['/proc /hostfs/proc ro', '/sys /hostfs/sys ro', '/var /hostfs/var ro follows'],
     ],
+    [
+      'the CA of a kubelet that pods are learned from, once',
+      {
+        receivers: { kubelet_stats: { ca_file: '/pki/ca.crt' } },
+        processors: { k8s_attributes: { kubelet: { enabled: true, ca_file: '/pki/ca.crt' } } },
+      },
+      ['/pki/ca.crt /pki/ca.crt ro File'],
+    ],
     ['nothing when the host is where we are', { receivers: { host_metrics: { scrapers: { cpu: {} } } } }, []],
     [
       'a CA of the node, and none that is in every pod',

@@ -66,7 +66,7 @@ export function needsOf(config: CollectorConfig): Needs {
   const hostPaths: HostPath[] = [
     ...of('file_log', 'otlp_json_file').flatMap(logDirectories),
     ...of('host_metrics').flatMap(hostDirectories),
-    ...of('kubelet_stats').flatMap(certificateFiles),
+    ...of('kubelet_stats', 'k8s_attributes').flatMap(certificateFiles),
   ];
   const root = [
     ...of('file_log', 'otlp_json_file').map((c) => `${whyOf(c, 'include')}: logs belong to root`),
@@ -153,9 +153,18 @@ function hostDirectories(c: UsedComponent): HostPath[] {
 
 /** A CA that lies on the node, as the certificate that a kubelet signed itself. */
 function certificateFiles(c: UsedComponent): HostPath[] {
-  const path = textOf(c.settings['ca_file']);
+  const isReceiver = c.type === 'kubelet_stats';
+  const path = textOf(isReceiver ? c.settings['ca_file'] : at(c.settings, 'kubelet', 'ca_file'));
   if (!path.startsWith('/') || path.startsWith('/var/run/secrets/') || path.startsWith('/etc/ssl/')) return [];
-  return [{ path, mountPath: path, isReadOnly: true, type: 'File', why: [whyOf(c, 'ca_file')] }];
+  return [
+    {
+      path,
+      mountPath: path,
+      isReadOnly: true,
+      type: 'File',
+      why: [whyOf(c, isReceiver ? 'ca_file' : 'kubelet.ca_file')],
+    },
+  ];
 }
 
 /** Without those that lie in others. */

@@ -8,16 +8,17 @@ export const switches = (metrics: MetricSwitches | undefined): JsonMap =>
     ? { metrics: Object.fromEntries(Object.entries(metrics).map(([name, enabled]) => [name, { enabled }])) }
     : {};
 
+export const kubeletTls = (tls: KubeletMetricsOptions['tls'] = 'verify'): JsonMap =>
+  tls === 'skip' ? { insecure_skip_verify: true } : tls === 'verify' ? {} : { ca_file: tls.caFile };
+
 export function kubeletMetrics(draft: Draft, options: KubeletMetricsOptions): void {
-  const { tls = 'verify' } = options;
   const wantsNode = Object.entries(options.metrics ?? {}).some(([n, on]) => on && n.endsWith('.node.utilization'));
   const wantsApi = wantsNode || options.extraMetadata?.includes('k8s.volume.type') === true;
   draft.receiver('metrics', 'kubelet_stats', {
     collection_interval: options.interval ?? '20s',
     auth_type: 'serviceAccount',
     endpoint: options.endpoint ?? '${env:K8S_NODE_IP}:10250',
-    ...(tls === 'skip' ? { insecure_skip_verify: true } : {}),
-    ...(typeof tls === 'object' ? { ca_file: tls.caFile } : {}),
+    ...kubeletTls(options.tls),
     metric_groups: options.groups ?? ['container', 'pod', 'node', 'volume'],
     ...(options.extraMetadata?.length ? { extra_metadata_labels: options.extraMetadata } : {}),
     // Capacities of the node, and the claims behind volumes, are known to the API server only.

@@ -1,6 +1,7 @@
 /** kubernetesAttributes: metadata of pods, their owners and namespaces on logs and metrics. */
 import type { Json, JsonMap } from '../config.ts';
 import { type Draft, escapeDollar } from '../draft.ts';
+import { kubeletTls } from './kubelet-metrics.ts';
 import type { ExtractRule, KubernetesAttributesOptions, PodSelection } from './options.ts';
 
 /** What the chart extracts. */
@@ -53,7 +54,14 @@ export function kubernetesAttributes(draft: Draft, options: KubernetesAttributes
     passthrough: false,
     ...(tier === 'agent' ? { filter: { node_from_env_var: 'K8S_NODE_NAME' } } : {}),
     ...(options.podSource === 'kubelet'
-      ? { kubelet: { enabled: true, endpoint: '${env:K8S_NODE_IP}:10250', ...kubeletTls(draft) } }
+      ? // The kubelet is that of kubeletMetrics, so is its certificate.
+        {
+          kubelet: {
+            enabled: true,
+            endpoint: '${env:K8S_NODE_IP}:10250',
+            ...kubeletTls(spec.agent?.presets.kubeletMetrics?.tls),
+          },
+        }
       : {}),
     extract: {
       metadata: [...(options.metadata ?? CHART_METADATA), ...(options.extraMetadata ?? [])],
@@ -74,11 +82,6 @@ export function kubernetesAttributes(draft: Draft, options: KubernetesAttributes
       error_mode: 'ignore',
       logs: { log_record: labelConditions(logs?.include, logs?.exclude, spec.agent?.presets.falco !== undefined) },
     });
-}
-
-/** The kubelet is the same as that of kubeletMetrics, so is its certificate. */
-function kubeletTls({ spec }: Draft): JsonMap {
-  return spec.agent?.presets.kubeletMetrics?.tls === 'skip' ? { insecure_skip_verify: true } : {};
 }
 
 const everything = { tag_name: '$$1', key_regex: '(.*)', from: 'pod' };

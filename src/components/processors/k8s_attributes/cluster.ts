@@ -120,7 +120,7 @@ function kubeletPods(
     endpoint,
     authType: endpoint.startsWith('http://') ? ('none' as const) : ('serviceAccount' as const),
     context: config.context,
-    ca: undefined,
+    ca: kubelet.ca_file === '' ? undefined : { file: kubelet.ca_file },
     cert: undefined,
     key: undefined,
     serverName: '',

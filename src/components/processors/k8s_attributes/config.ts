@@ -199,6 +199,7 @@ export const schema = z.preprocess(
             .prefault('10s')
             .describe('How often it is asked; sooner when records wait for a pod'),
           request_timeout: duration().prefault('10s').describe('Longest time for an answer'),
+          ca_file: z.string().default('').describe("Path of its CA certificate (PEM); empty: the cluster's"),
           insecure_skip_verify: z.boolean().default(false).describe('Do not check its certificate'),
           allow_insecure_http: z.boolean().default(false).describe('Allow an endpoint with http://'),
         }),

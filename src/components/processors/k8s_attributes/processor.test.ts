@@ -422,6 +422,16 @@ test('pods come from the kubelet when it is the source, at once when records wai
   await r.stop();
 });
 
+test('the certificate of the kubelet is checked by the CA that is named', async () => {
+  await assert.rejects(
+    running(
+      { ...CONFIG, kubelet: { enabled: true, endpoint: '127.0.0.1:10250', ca_file: '/nowhere/ca.crt' } },
+      new FakeApi().api,
+    ),
+    /CA.*\/nowhere\/ca\.crt/,
+  );
+});
+
 test('what is watched is counted as otelcol counts it', async (t) => {
   const api = new FakeApi();
   const config = { extract: { metadata: ['k8s.pod.name', 'k8s.node.uid'] }, pod_association: BY_UID };
