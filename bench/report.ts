@@ -1,5 +1,6 @@
 /** Medians, the table for people and for README.md, and results.json. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { CASES, type Figure } from './cases.ts';
 import type { Figures } from './measure.ts';
 import { SCALE_CASES } from './scale-cases.ts';
@@ -66,13 +67,38 @@ const cell = (s: Spread | undefined, unit: string): string => {
   return `${number(s.median)}${suffix} (${number(s.min)}–${number(s.max)})`;
 };
 
-/** As Markdown, cases in their own order. */
+/** Every figure of every case as Markdown, cases in their own order. */
 export function table(results: Results): string {
   const rows = [['case', 'figure', 'Sluice', 'otelcol', 'times better']];
   for (const c of [...CASES, ...SCALE_CASES]) {
     const result = results[c.name];
     if (result) rows.push(...caseRows(c, result));
   }
+  return aligned(rows);
+}
+
+/** A line for each case that has a peer: its first figure, and how many times better that and the memory are. */
+export function overview(results: Results): string {
+  const rows = [['', 'figure', 'Sluice', 'otelcol', 'times better', 'memory']];
+  for (const c of [...CASES, ...SCALE_CASES] as readonly Reported[]) {
+    const result = results[c.name];
+    const figure = c.figures.find((f) => !f.key.toLowerCase().includes('rss')) ?? c.figures[0]!;
+    const memory = c.figures.find((f) => f.key.toLowerCase().includes('rss'));
+    if (!result?.otelcol) continue;
+    const short = (who: Readonly<Record<string, Spread>>): string => {
+      const s = who[figure.key];
+      return s ? `${number(s.median)} ${figure.unit}`.trim() : '–';
+    };
+    const times = (f: Figure | undefined): string => {
+      const n = f && ratio(f, result);
+      return n === undefined ? '–' : `${number(n)}x`;
+    };
+    rows.push([c.title, figure.label, short(result.sluice), short(result.otelcol), times(figure), times(memory)]);
+  }
+  return aligned(rows);
+}
+
+function aligned(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((r) => r[i]!.length)));
   const line = (r: readonly string[]): string => `| ${r.map((text, i) => text.padEnd(widths[i]!)).join(' | ')} |`;
   return [line(rows[0]!), `|${widths.map((w) => '-'.repeat(w + 2)).join('|')}|`, ...rows.slice(1).map(line)].join('\n');
@@ -112,25 +138,32 @@ export function circumstances(results: Results): string {
   );
 }
 
-/** Replaces what stands between the markers; false when the file has no place for it. */
-export function fillMarkers(path: string, text: string): boolean {
-  if (!existsSync(path)) return false;
+/** Keeps the results and what the two READMEs of the repository at `root` say of them. */
+export function publish(root: string, results: Results): void {
+  writeResults(join(root, 'bench', 'results.json'), results);
+  const rest = circumstances(results);
+  fillMarkers(join(root, 'README.md'), `${overview(results)}\n\n${rest}`);
+  fillMarkers(join(root, 'bench', 'README.md'), `${table(results)}\n\n${rest}`);
+  console.log('\nbench/results.json and the tables of README.md and bench/README.md are up to date.');
+}
+
+/** Replaces what stands between the markers. */
+function fillMarkers(path: string, text: string): void {
   const before = readFileSync(path, 'utf8');
   const open = '<!-- bench -->';
   const close = '<!-- /bench -->';
   const from = before.indexOf(open);
-  if (from < 0) return false;
+  if (from < 0) throw new Error(`${path} has no place for the figures: ${open}`);
   const to = before.indexOf(close, from);
   const rest = to < 0 ? before.slice(from + open.length) : before.slice(to + close.length);
   writeFileSync(path, `${before.slice(0, from)}${open}\n\n${text}\n\n${close}${rest}`);
-  return true;
 }
 
 export const readResults = (path: string): Results =>
   existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Results) : {};
 
 /** Figures are rounded: digits beyond the fourth are noise. */
-export function writeResults(path: string, results: Results): void {
+function writeResults(path: string, results: Results): void {
   const rounded = (_key: string, value: unknown): unknown =>
     typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
   writeFileSync(path, `${JSON.stringify(results, rounded, 2)}\n`);

@@ -12,7 +12,7 @@ import { oursContestant, peerContestant } from './contestants.ts';
 import { type Bench, type Contestant, type Figures, measure } from './measure.ts';
 import { loadAverage } from './process.ts';
 import { selfTimes } from './profile.ts';
-import { type CaseResult, circumstances, fillMarkers, readResults, spreads, table, writeResults } from './report.ts';
+import { type CaseResult, circumstances, publish, readResults, spreads, table } from './report.ts';
 import { scale } from './scale.ts';
 import { startSink } from './sink.ts';
 
@@ -74,10 +74,7 @@ async function main(): Promise<number> {
   if (options.profile) return 0;
   console.log(`\n${table(measured)}\n\n${circumstances(measured)}`);
   if (options.quick || options['dry-run']) return 0;
-  writeResults(resultsPath, results);
-  if (fillMarkers(join(ROOT, 'README.md'), `${table(results)}\n\n${circumstances(results)}`)) {
-    console.log('\nbench/results.json and the table in README.md are up to date.');
-  }
+  publish(ROOT, results);
   return 0;
 }
 

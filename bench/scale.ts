@@ -21,7 +21,7 @@ import {
   waitFor,
 } from './process.ts';
 import { selfTimes } from './profile.ts';
-import { type CaseResult, circumstances, fillMarkers, readResults, spreads, table, writeResults } from './report.ts';
+import { type CaseResult, circumstances, publish, readResults, spreads, table } from './report.ts';
 import { podsOfCase, SCALE_CASES, type ScaleCase } from './scale-cases.ts';
 import { type ClusterServer, startClusterServer } from './scale-server.ts';
 import { type Sink, startSink } from './sink.ts';
@@ -99,9 +99,7 @@ export async function scale(args: readonly string[]): Promise<number> {
       console.log(`${value <= aim ? 'reached' : 'MISSED '}  ${c.name}: ${text}`);
     }
   if (options['dry-run'] || options.profile) return 0;
-  writeResults(resultsPath, results);
-  if (fillMarkers(join(ROOT, 'README.md'), `${table(results)}\n\n${circumstances(results)}`))
-    console.log('\nbench/results.json and the table in README.md are up to date.');
+  publish(ROOT, results);
   return 0;
 }
 
