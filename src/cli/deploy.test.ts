@@ -69,6 +69,37 @@ test('a directory holds one file per object, and loses only what an earlier rend
   assert.ok(!left.some((f) => f.includes('otel-gateway')));
 });
 
+test('what the engine does not know is told as it would tell it; what only the pod knows is not', async () => {
+  const spec = `agent:
+  env:
+    - {name: SIZE, value: many}
+    - {name: COUNT, valueFrom: {secretKeyRef: {name: a, key: b}}}
+  config:
+    receivers:
+      kubelet_stats: {colection_interval: 1s}
+      filelog: {exlude: [/x]}
+    processors:
+      batch: {send_batch_size: '\${env:COUNT}', send_batch_max_size: '\${env:SIZE}'}
+`;
+  const { status, stderr } = await sluice(['render', file('unknown.yaml', spec)]);
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /unknown\.yaml:7:23: agent::config::receivers::kubelet_stats::colection_interval: .*\n {4}did you mean "collection_interval"/,
+  );
+  // By its former name the component is found, its place only roughly.
+  assert.match(stderr, /agent::config::receivers::file_log::exlude: .*\n {4}did you mean "exclude"\?/);
+  assert.match(stderr, /unknown\.yaml:10:\d+: agent::config::processors::batch::send_batch_max_size: /);
+  assert.doesNotMatch(stderr, /send_batch_size:/);
+  const typed = file(
+    'unknown.ts',
+    "export default { agent: { config: { processors: { batch: { timeot: '1s' } } } } };\n",
+  );
+  assert.match((await sluice(['render', typed])).stderr, /unknown\.ts\S* agent::config::processors::batch::timeot: /);
+  const contrib = file('other.yaml', `engine: otelcol-contrib\n${spec.replace('filelog', 'file_log')}`);
+  assert.equal((await sluice(['render', contrib])).status, 0, 'otelcol-contrib may know more');
+});
+
 test('mistakes have their place and a hint', async () => {
   const bad = file('bad.yaml', 'agent:\n  presets:\n    clusterMetrics: true\n');
   const { status, stderr } = await sluice(['render', bad]);

@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { ConfigError, messageOf } from '../core/errors.ts';
+import { ConfigError, type Diagnostic, messageOf } from '../core/errors.ts';
 import { type Collection, collection, fromYaml, type KubernetesObject, objectsOf, type Spec } from '../deploy/index.ts';
+import { engineProblems } from './spec-check.ts';
 
 const MODULE = /\.[cm]?[jt]s$/;
 
@@ -17,7 +18,15 @@ export async function objectsIn(file: string): Promise<KubernetesObject[]> {
   } catch (e) {
     throw new ConfigError(`cannot read the spec: ${messageOf(e)}`, { cause: e });
   }
-  return fromYaml(text, file === '-' ? 'stdin' : file, (spec) => objectsOf(collection(spec)));
+  const placed = <T>(make: (spec: Spec) => T): T => fromYaml(text, file === '-' ? 'stdin' : file, make);
+  const made = placed(collection);
+  const problems = await engineProblems(made);
+  return placed(() => objectsUnless(problems, made));
+}
+
+function objectsUnless(problems: readonly Diagnostic[], made: Collection): KubernetesObject[] {
+  if (problems.length > 0) throw new ConfigError(problems, { headline: 'invalid spec' });
+  return objectsOf(made);
 }
 
 /** `export default collection({…})`, or the spec itself. */
@@ -41,7 +50,8 @@ async function fromModule(file: string): Promise<KubernetesObject[]> {
   if (typeof value !== 'object' || value === null)
     throw new ConfigError([{ path: [], file, message: 'export the spec: export default collection({ … })' }]);
   try {
-    return objectsOf('tiers' in value && 'spec' in value ? (value as Collection) : collection(value as Spec));
+    const made = 'tiers' in value && 'spec' in value ? (value as Collection) : collection(value as Spec);
+    return objectsUnless(await engineProblems(made), made);
   } catch (e) {
     if (!(e instanceof ConfigError)) throw e;
     throw new ConfigError(
