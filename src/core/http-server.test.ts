@@ -32,6 +32,16 @@ test('endpoints are read as Go reads them', () => {
     );
 });
 
+test('0.0.0.0 is every address of every family, as in Go', async (t) => {
+  const server = await startHttpServer(config({ endpoint: '0.0.0.0:0' }), (_, res) => void res.end('here'));
+  const { port } = parseEndpoint(server.address);
+  const ask = async (host: string): Promise<string> => (await fetch(`http://${host}:${port}`)).text();
+  assert.equal(await ask('127.0.0.1'), 'here');
+  if (server.address.startsWith('[')) assert.equal(await ask('[::1]'), 'here');
+  else t.diagnostic('this machine has no IPv6');
+  await server.close();
+});
+
 test('a taken port is named as Go names it', async () => {
   const first = await startHttpServer(config(), () => {});
   await assert.rejects(

@@ -72,7 +72,9 @@ export async function listen(server: Server, endpoint: string, transport = 'tcp'
     if (!found) throw new Error(`listen ${transport}: lookup ${host}: no such host`);
     address = found.address;
   }
-  await listening(address === '' ? { port } : { host: address, port }, formatAddress(address, port));
+  // As in Go, 0.0.0.0 is every address of every family: in a cluster of IPv6 alone the kubelet's probes come that way.
+  const isAny = address === '' || address === '0.0.0.0';
+  await listening(isAny ? { port } : { host: address, port }, formatAddress(address, port));
   keepListening(server);
   const bound = server.address() as AddressInfo;
   return formatAddress(bound.address, bound.port);
