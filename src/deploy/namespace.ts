@@ -45,9 +45,9 @@ const AUTHORIZATION = 'rbac.authorization.k8s.io';
 
 /** The rules with what they are for, and the bindings to the account of the tier. */
 export function roles(tier: Tier, { cluster, namespaced }: Rbac): KubernetesObject[] {
-  const { objectName: name } = tier;
+  const { wideName: name } = tier;
   const labels = { ...tier.labels, ...tier.options.labels };
-  const subjects = [{ kind: 'ServiceAccount', name, namespace: tier.namespace }];
+  const subjects = [{ kind: 'ServiceAccount', name: tier.objectName, namespace: tier.namespace }];
   const object = (kind: string, namespace: string | undefined, fields: object): KubernetesObject => ({
     apiVersion: `${AUTHORIZATION}/v1`,
     kind,

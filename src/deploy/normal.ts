@@ -21,6 +21,7 @@ import type {
   TierCommon,
 } from './spec.ts';
 
+export const DEFAULT_NAMESPACE = 'opentelemetry';
 export const METRICS_URL =
   'http://victoria-metrics-victoria-metrics-cluster-vminsert.victoria-metrics.svc.cluster.local:8480/insert/0/prometheus/api/v1/write';
 export const LOGS_URL =
@@ -41,7 +42,7 @@ export function normalSpec(input: Spec): NormalSpec {
   const spec = parsed.data as Spec;
   const engine = spec.engine ?? 'sluice';
   const collectorVersion = (spec.collectorVersion ?? COLLECTOR_VERSION).replace(/^v/, '');
-  const namespace = spec.namespace ?? 'opentelemetry';
+  const namespace = spec.namespace ?? DEFAULT_NAMESPACE;
   const metrics = metricsDestination(spec);
   const logs = logsDestination(spec);
   const env = [...credentials('metrics', metrics.authentication), ...credentials('logs', logs.authentication)];

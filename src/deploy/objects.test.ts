@@ -210,6 +210,28 @@ describe('objects', () => {
     render({ ...headers('${env:TEAM}'), agent: { env }, gateway: { env } });
   });
 
+  it('two collections in a cluster share no object', () => {
+    const names = (namespace: string): string[] =>
+      render({
+        namespace,
+        platform: 'openshift',
+        gateway: {
+          replicas: 2,
+          presets: { clusterMetrics: false, kubernetesAttributes: false, kubernetesEvents: { namespaces: ['shop'] } },
+        },
+      }).map((o) => `${o.kind} ${o.metadata.namespace ?? ''}/${o.metadata.name}`);
+    const own = names('opentelemetry');
+    assert.deepEqual(
+      names('canary').filter((n) => own.includes(n)),
+      [],
+    );
+    assert.ok(own.includes('ClusterRole /otel-agent') && own.includes('Role shop/otel-gateway'));
+    const objects = render({ namespace: 'canary' });
+    const role = find(objects, 'ClusterRole', 'otel-agent-canary').metadata.name;
+    const binding = find(objects, 'ClusterRoleBinding', 'otel-agent-canary');
+    assert.deepEqual([binding.roleRef.name, binding.subjects[0].name], [role, 'otel-agent']);
+  });
+
   it('own metrics are scraped by the operator that is there', () => {
     const objects = render({ agent: { podMonitor: 'VMPodScrape' }, gateway: { podMonitor: true } });
     const scrape = find(objects, 'VMPodScrape', 'otel-agent');

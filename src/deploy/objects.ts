@@ -6,6 +6,7 @@ import { dashboardObjects } from './dashboards/index.ts';
 import type { KubernetesObject } from './kubernetes-object.ts';
 import { labelsOf, namespaces, roles, serviceAccount } from './namespace.ts';
 import { needsOf } from './needs.ts';
+import { DEFAULT_NAMESPACE } from './normal.ts';
 import { profileOf, refusals, securityContextConstraints } from './platforms.ts';
 import { CONFIG_KEY, knownVariables, type Tier } from './pods.ts';
 import { type Rbac, rbacOf } from './rbac.ts';
@@ -58,6 +59,7 @@ export function objectsOf(collection: Collection): KubernetesObject[] {
     tiers.push({
       name,
       objectName: `otel-${name}`,
+      wideName: spec.namespace === DEFAULT_NAMESPACE ? `otel-${name}` : `otel-${name}-${spec.namespace}`,
       namespace,
       config,
       configText: configYaml(config),
@@ -73,7 +75,7 @@ export function objectsOf(collection: Collection): KubernetesObject[] {
     ...namespaces(spec, tiers),
     ...tiers.flatMap((tier) => [
       ...(profileOf(spec).seLinuxType !== undefined && tier.name === 'agent'
-        ? [securityContextConstraints(spec, tier.objectName, tier.needs, tier.labels)]
+        ? [securityContextConstraints(spec, tier)]
         : []),
       serviceAccount(spec, tier),
       ...roles(tier, tier.rbac),

@@ -3,6 +3,7 @@ import type { Diagnostic } from '../core/errors.ts';
 import type { TierName } from './config.ts';
 import { type KubernetesObject, lean } from './kubernetes-object.ts';
 import type { HostPath, Needs } from './needs.ts';
+import type { Tier } from './pods.ts';
 import type { NormalSpec, Platform, Volume } from './spec.ts';
 
 export interface PlatformProfile {
@@ -103,14 +104,12 @@ const sourcesOf = (volumes: readonly Volume[]): string[] =>
 /** OpenShift's leave for the agent to be what it is; nothing beyond. */
 export function securityContextConstraints(
   spec: NormalSpec,
-  name: string,
-  needs: Needs,
-  labels: Readonly<Record<string, string>>,
+  { objectName, wideName, needs, labels }: Pick<Tier, 'objectName' | 'wideName' | 'needs' | 'labels'>,
 ): KubernetesObject {
   return {
     apiVersion: 'security.openshift.io/v1',
     kind: 'SecurityContextConstraints',
-    metadata: { name, labels },
+    metadata: { name: wideName, labels },
     allowHostDirVolumePlugin: true,
     allowHostIPC: false,
     allowHostNetwork: false,
@@ -130,7 +129,7 @@ export function securityContextConstraints(
     volumes: [
       ...new Set(['configMap', 'emptyDir', 'hostPath', 'projected', 'secret', ...sourcesOf(spec.agent?.volumes ?? [])]),
     ],
-    users: [`system:serviceaccount:${spec.namespace}:${name}`],
+    users: [`system:serviceaccount:${spec.namespace}:${objectName}`],
     groups: [],
     priority: null,
   };

@@ -20,6 +20,8 @@ export interface Tier {
   readonly name: TierName;
   /** `otel-agent` */
   readonly objectName: string;
+  /** Of what is not in the namespace of the collection; another collection in the cluster has other rights. */
+  readonly wideName: string;
   readonly namespace: string;
   readonly config: CollectorConfig;
   /** The text that the collector reads. */
