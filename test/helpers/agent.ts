@@ -21,7 +21,7 @@ export async function until(condition: () => unknown, what: string, limitMs = LI
 
 const deferred = new WeakMap<TestContext, (() => unknown)[]>();
 
-/** Like t.after, but last in, first out: what was made last may depend on what was made before. */
+/** Like t.after, but last in, first out: what was made last may depend on what was made before. All are undone, whatever fails. */
 export function defer(t: TestContext, undo: () => unknown): void {
   const list = deferred.get(t);
   if (list) {
@@ -31,7 +31,14 @@ export function defer(t: TestContext, undo: () => unknown): void {
   const made = [undo];
   deferred.set(t, made);
   t.after(async () => {
-    for (const u of made.reverse()) await u();
+    const errors: unknown[] = [];
+    for (const u of made.reverse())
+      try {
+        await u();
+      } catch (e) {
+        errors.push(e);
+      }
+    if (errors.length > 0) throw errors[0];
   });
 }
 
