@@ -77,7 +77,8 @@ test('what the engine does not know is told as it would tell it; what only the p
   config:
     receivers:
       kubelet_stats: {colection_interval: 1s}
-      filelog: {exlude: [/x]}
+      filelog: {exlude: [/x], operators: {$append: [{type: jsn_parser}]}}
+    extensions: {file_storage: {directory: /nowhere, create_directory: false}}
     processors:
       batch: {send_batch_size: '\${env:COUNT}', send_batch_max_size: '\${env:SIZE}'}
 `;
@@ -89,8 +90,9 @@ test('what the engine does not know is told as it would tell it; what only the p
   );
   // By its former name the component is found, its place only roughly.
   assert.match(stderr, /agent::config::receivers::file_log::exlude: .*\n {4}did you mean "exclude"\?/);
-  assert.match(stderr, /unknown\.yaml:10:\d+: agent::config::processors::batch::send_batch_max_size: /);
-  assert.doesNotMatch(stderr, /send_batch_size:/);
+  assert.match(stderr, /unknown\.yaml:11:\d+: agent::config::processors::batch::send_batch_max_size: /);
+  assert.match(stderr, /unsupported type 'jsn_parser'/);
+  assert.doesNotMatch(stderr, /send_batch_size:|nowhere/);
   const typed = file(
     'unknown.ts',
     "export default { agent: { config: { processors: { batch: { timeot: '1s' } } } } };\n",
