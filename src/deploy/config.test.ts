@@ -245,6 +245,30 @@ const wrong: readonly [string, unknown, readonly (readonly [string, string, stri
     [['agent.presets.hostMetrics.mount.0', 'a mount point begins with / and is no pattern', undefined]],
   ],
   [
+    'services of Talos elsewhere',
+    { platform: 'k3s', agent: { presets: { talos: true } } },
+    [
+      [
+        'agent.presets.talos',
+        "talos reads the logs of Talos' services, but the platform is k3s",
+        'set platform: talos, or leave the preset out',
+      ],
+    ],
+  ],
+  [
+    'pods from kubelets for otelcol-contrib, on either tier',
+    {
+      engine: 'otelcol-contrib',
+      agent: { presets: { kubernetesAttributes: { podSource: 'kubelet' } } },
+      gateway: { presets: { kubernetesAttributes: { podSource: 'kubelet' } } },
+    },
+    (['agent', 'gateway'] as const).map((tier) => [
+      `${tier}.presets.kubernetesAttributes.podSource`,
+      'podSource: kubelet needs engine: sluice',
+      'otelcol-contrib has nothing like it',
+    ]),
+  ],
+  [
     'logs over TCP, which the engine does not take',
     { agent: { presets: { talos: { from: 'tcp' } } } },
     [

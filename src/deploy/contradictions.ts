@@ -13,6 +13,12 @@ export function contradictions(spec: NormalSpec, written: Spec): Diagnostic[] {
   if (!spec.agent && !spec.gateway)
     say(['agent'], 'neither agent nor gateway: there is nothing to run', 'leave out agent: false or gateway: false');
   agentProblems(spec, say);
+  if (spec.agent?.presets.talos && written.platform !== undefined && spec.platform !== 'talos')
+    say(
+      ['agent', 'presets', 'talos'],
+      `talos reads the logs of Talos' services, but the platform is ${spec.platform}`,
+      'set platform: talos, or leave the preset out',
+    );
   if (spec.engine === 'otelcol-contrib') contribProblems(spec, written, say);
   else sluiceProblems(spec, say);
   if (spec.compat === 'helm') out.push(...helmProblems(spec, written));
@@ -83,8 +89,12 @@ function contribProblems({ agent, gateway, destinations }: NormalSpec, written: 
   const at = (...path: Path): Path => ['agent', 'presets', ...path];
   if (logs?.autoParse) own(at('logsCollection', 'autoParse'), 'autoParse');
   if (logs?.redaction?.detectors?.length) own(at('logsCollection', 'redaction', 'detectors'), 'a detector');
-  if (agent?.presets.kubernetesAttributes?.podSource === 'kubelet')
-    own(at('kubernetesAttributes', 'podSource'), 'podSource: kubelet');
+  for (const [name, tier] of [
+    ['agent', agent],
+    ['gateway', gateway],
+  ] as const)
+    if (tier?.presets.kubernetesAttributes?.podSource === 'kubelet')
+      own([name, 'presets', 'kubernetesAttributes', 'podSource'], 'podSource: kubelet');
   const events = gateway?.presets.kubernetesEvents;
   if (events?.details) own(['gateway', 'presets', 'kubernetesEvents', 'details'], 'details');
   if (events?.foldInterval !== undefined)
