@@ -1,6 +1,6 @@
 /** What changes from one render, or from a cluster, to another, and which of it concerns security. */
 import { parse } from 'yaml';
-import { parseMilliQuantity } from '../kubernetes/quantity.ts';
+import { parseMilliQuantity } from '../core/quantity.ts';
 import type { KubernetesObject } from './kubernetes-object.ts';
 import { powersOf } from './powers.ts';
 import { sectionOf } from './used-components.ts';

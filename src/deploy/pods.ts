@@ -1,8 +1,8 @@
 /** The pods of both tiers: container, environment, probes, volumes, and no more rights than the configuration needs. */
 import { createHash } from 'node:crypto';
 import { ConfigError, type Diagnostic } from '../core/errors.ts';
+import { parseQuantity } from '../core/quantity.ts';
 import { suggest } from '../core/suggest.ts';
-import { parseQuantity } from '../kubernetes/quantity.ts';
 import type { CollectorConfig, TierName } from './config.ts';
 import { lean, noted } from './kubernetes-object.ts';
 import type { Needs } from './needs.ts';

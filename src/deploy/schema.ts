@@ -1,8 +1,8 @@
 /** What a spec may hold, for specs from YAML and for TypeScript that went around the types. Texts for people stand at the types. */
 import * as z from 'zod';
+import { parseQuantity } from '../core/quantity.ts';
 import { parseDuration } from '../core/schema.ts';
 import { HINT } from '../core/zod-words.ts';
-import { parseQuantity } from '../kubernetes/quantity.ts';
 import type { Edit } from './edit.ts';
 
 const duration = () =>

@@ -1,6 +1,7 @@
 /** Nodes, namespaces and quotas. */
+
+import { parseMilliQuantity, parseQuantity, parseWholeQuantity } from '../../../core/quantity.ts';
 import type { KubernetesObject } from '../../../kubernetes/object.ts';
-import { parseMilliQuantity, parseQuantity, parseWholeQuantity } from '../../../kubernetes/quantity.ts';
 import { allocatableMetric, conditionMetric, snakeCase } from './catalogue.ts';
 import { list, part, text, texts } from './fields.ts';
 import { CORE, flat, type ObjectKind } from './object-kind.ts';

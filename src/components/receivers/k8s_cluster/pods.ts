@@ -1,7 +1,7 @@
 /** Pods and their containers. Init and ephemeral containers are not reported, as upstream. */
 
+import { parseMilliQuantity, parseWholeQuantity } from '../../../core/quantity.ts';
 import type { KubernetesObject } from '../../../kubernetes/object.ts';
-import { parseMilliQuantity, parseWholeQuantity } from '../../../kubernetes/quantity.ts';
 import { containerId, count, imageOf, list, part, text, texts } from './fields.ts';
 import { CORE, type Entity, type ObjectKind, type Pools } from './object-kind.ts';
 import type { ObjectRecorder } from './recorder.ts';

@@ -1,6 +1,7 @@
 /** What is taken from the kubelet's /pods: ids of containers, kinds of volumes, requests and limits. */
+
+import { parseQuantity, parseWholeQuantity } from '../../../core/quantity.ts';
 import { readList } from '../../../kubernetes/json-list.ts';
-import { parseQuantity, parseWholeQuantity } from '../../../kubernetes/quantity.ts';
 import { list } from './summary.ts';
 
 /** 0: not defined. */
