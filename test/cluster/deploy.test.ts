@@ -17,10 +17,19 @@ before(() => loadSluice(cluster));
 
 const FAST = { batch: { timeout: '1s' } };
 
-const specFor = (vm: VictoriaMetrics, sink: OtlpSink): Spec => ({
+/** Logs of the namespace only: other tests leave files of pods that are gone. */
+const specFor = (namespace: string, vm: VictoriaMetrics, sink: OtlpSink): Spec => ({
   clusterName: 'home',
   destinations: { metrics: { url: vm.writeUrl }, logs: { url: `${sink.url}/insert/opentelemetry` } },
-  agent: { ...FAST, presets: { falco: true, kubeletMetrics: { interval: '5s' }, selfMonitoring: { interval: '5s' } } },
+  agent: {
+    ...FAST,
+    presets: {
+      logsCollection: { include: { namespaces: [namespace] } },
+      falco: { namespaces: [namespace] },
+      kubeletMetrics: { interval: '5s' },
+      selfMonitoring: { interval: '5s' },
+    },
+  },
   gateway: FAST,
 });
 
@@ -98,7 +107,7 @@ async function metricsArrive(vm: VictoriaMetrics, namespace: string, pod: Any): 
     [`sum(system_cpu_time_seconds_total{${node},state="idle"})`, (v) => v > 0],
     [`system_filesystem_usage_bytes{${node},mountpoint="/",state="used"}`, (v) => v > 0],
     // Of the cluster.
-    [`k8s_deployment_available{k8s_namespace_name="${namespace}",k8s_deployment_name="web"}`, (v) => v === 1],
+    [`k8s_deployment_available{k8s_namespace_name="${namespace}",k8s_deployment_name="web"}`, (v) => v === 2],
     [`k8s_pod_phase{${own}}`, (v) => v === 2],
     [`k8s_node_condition_ready{${node}}`, (v) => v === 1],
     ['k8s_daemonset_ready_nodes{k8s_daemonset_name="otel-agent"}', (v) => v === 1],
@@ -241,10 +250,12 @@ test('what is rendered runs and delivers', async (t) => {
   await cluster.apply(deployment(namespace, 'web', 1, ticker()));
   const web = await found(async () => (await cluster.list('-n', namespace, 'pods'))[0], 'a pod');
   await cluster.apply(...falco(namespace, web));
+  // A receiver that finds no file at its start says so.
+  const wait = ['wait', 'pods', '--all', '--for=condition=Ready', `--timeout=${LIMIT_MS / 1000}s`];
+  await cluster.kubectl(['-n', namespace, ...wait]);
   const bytesBefore = receivedBytes();
-  const deployed = await deploy(t, cluster, specFor(vm, sink));
-  await cluster.kubectl(['-n', namespace, 'scale', 'deployment/web', '--replicas=0']);
-  await cluster.kubectl(['-n', namespace, 'scale', 'deployment/web', '--replicas=1']);
+  const deployed = await deploy(t, cluster, specFor(namespace, vm, sink));
+  await cluster.kubectl(['-n', namespace, 'scale', 'deployment/web', '--replicas=2']);
   const isNew = (p: Any) => p.metadata.uid !== web.metadata.uid && p.metadata.labels.app === 'web' && p.status.podIP;
   const pod = await found(
     async () => (await cluster.list('-n', namespace, 'pods', '-l', 'app=web')).find(isNew),
