@@ -43,6 +43,8 @@ export class Requests {
   /** Caches of this client may begin anew at any time, as when it is no leader any more. */
   readonly restless = new Set<string>();
   readonly #mayList = new Map<string, boolean>();
+  /** When the last whole answer to a list was written. */
+  readonly #listedAtMs = new Map<string, number>();
   readonly #goneAt = new Map<string, number>();
 
   /** The client starts anew: it may read everything once. */
@@ -65,6 +67,9 @@ export class Requests {
       w.isSpoiled = true;
       if (w.isInitial && now - w.initialDoneAtMs < ON_ITS_WAY_MS) this.#mayList.set(w.key, true);
     }
+    for (const [key, atMs] of this.#listedAtMs)
+      if (now - atMs < ON_ITS_WAY_MS && (client === undefined || key.startsWith(`${client} `)))
+        this.#mayList.set(key, true);
   }
 
   /** A GET of a collection; undefined for everything else. */
@@ -84,7 +89,8 @@ export class Requests {
     if (!isWatch) {
       res.on('close', () => {
         const isWhole = res.statusCode === 200 && res.writableFinished && !this.#cut.has(res);
-        if (!isWhole) this.#mayList.set(key, true);
+        if (isWhole) this.#listedAtMs.set(key, performance.now());
+        else this.#mayList.set(key, true);
       });
       return undefined;
     }
