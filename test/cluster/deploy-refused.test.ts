@@ -19,11 +19,13 @@ test('on Talos: the agent runs on a tainted control plane, and a gateway by itse
   const namespace = await cluster.namespace(t, 'talos');
   const sink = await startOtlpSink(t, cluster.nodeIp);
   const own = `${namespace}-otel`;
+  // It mounts /var/log as a whole, where the pods' logs may be those of another cluster.
+  const talos = cluster.podLogsDir === '/var/log/pods';
   const spec: Spec = {
     namespace: own,
     platform: 'talos',
     destinations: { logs: { url: `${sink.url}/insert/opentelemetry` }, metrics: { url: `${sink.url}/v1/nothing` } },
-    agent: { batch: { timeout: '1s' }, presets: { kubeletMetrics: { tls: 'skip' }, talos: true } },
+    agent: { batch: { timeout: '1s' }, presets: { kubeletMetrics: { tls: 'skip' }, talos } },
     gateway: { namespace: `${own}-gateway`, batch: { timeout: '1s' } },
   };
   const deployed = await deploy(t, cluster, spec);
