@@ -141,6 +141,11 @@ export const CASES: readonly BenchCase[] = [
   },
   {
     ...throughput,
+    name: 'logs-durable',
+    title: 'container logs, offsets and the queue on disk',
+  },
+  {
+    ...throughput,
     name: 'logs-gzip6',
     title: 'container logs, gzip level 6 for both',
     lines: 2_000_000,

@@ -1,5 +1,5 @@
 /** Runs one collector once through one case, and reads the figures. */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startFakeServer, summaryOf } from '../test/helpers/kubelet.ts';
@@ -187,7 +187,11 @@ async function withCollector(
   mkdirSync(join(bench.cacheDir, 'logs'), { recursive: true });
   const logPath = join(bench.cacheDir, 'logs', `${c.name}-${who.name}.log`);
   rmSync(logPath, { force: true });
-  const env = { ...bench.env, ...input, SINK: bench.sink.url, METRICS_PORT: String(await freePort()) };
+  const storage = mkdtempSync(join(bench.cacheDir, 'storage-'));
+  const env = {
+    ...{ ...bench.env, ...input, SINK: bench.sink.url, STORAGE: storage },
+    METRICS_PORT: String(await freePort()),
+  };
   const configPath = join(import.meta.dirname, 'cases', c.name, 'config.yaml');
   const startedAtMs = performance.timeOrigin + performance.now();
   const collector = startCollector({ command: who.command, configPath, env, logPath });
@@ -197,6 +201,7 @@ async function withCollector(
     throw new Error(`${c.name}, ${who.name}: ${e instanceof Error ? e.message : e}\n${tail(logPath)}`);
   } finally {
     await stopCollector(collector, 15_000).catch(() => {});
+    rmSync(storage, { recursive: true, force: true });
   }
 }
 
