@@ -25,6 +25,8 @@ export interface SenderOptions {
 export interface Sender {
   /** Resolves when the batch is delivered and settled; throws with nothing settled. */
   send(batch: Batch, patient: boolean): Promise<void>;
+  /** One attempt for data that can wait: false when it may be tried again; throws when it may not. Nothing is settled then. */
+  sendOnce(batch: Batch, deadline: AbortSignal): Promise<boolean>;
   /** The batch is given up: counted as lost and logged. Interrupted data of patient sources stays unsettled instead. */
   drop(batch: Batch, patient: boolean, error: unknown): void;
   /** The batch goes back to the caller, who still owns it: logged. */
@@ -106,26 +108,41 @@ export function createSender(options: SenderOptions): Sender {
     });
     if (held > 0) heldItems = 0;
   };
+  const deliver = async (batch: Batch, patient: boolean, attempts: Retry): Promise<void> => {
+    counters.inFlight(1);
+    try {
+      const attempt = await prepared(options.prepare, batch, patient);
+      const { rejected, losses, failed } = await attempts(attempt, patient);
+      if (losses) {
+        counters.sent(batch.count - rejected);
+        if (failed) counters.sendFailed(failed);
+        settleRuns(batch, losses);
+        return;
+      }
+      counters.sent(batch.count);
+      if (rejected > 0) settlePartly(batch, rejected);
+      else settleBatch(batch, DELIVERED);
+    } finally {
+      counters.inFlight(-1);
+    }
+  };
   return {
     async send(batch, patient) {
-      counters.inFlight(1);
       try {
-        const attempt = await prepared(options.prepare, batch, patient);
-        const { rejected, losses, failed } = await options.retry(attempt, patient);
-        if (losses) {
-          counters.sent(batch.count - rejected);
-          if (failed) counters.sendFailed(failed);
-          settleRuns(batch, losses);
-          return;
-        }
-        counters.sent(batch.count);
-        if (rejected > 0) settlePartly(batch, rejected);
-        else settleBatch(batch, DELIVERED);
+        await deliver(batch, patient, options.retry);
       } catch (e) {
         counters.sendFailed(batch.count);
         throw e;
-      } finally {
-        counters.inFlight(-1);
+      }
+    },
+    async sendOnce(batch, deadline) {
+      try {
+        await deliver(batch, true, (attempt) => attempt(deadline));
+        return true;
+      } catch (e) {
+        if (!isPermanent(e)) return false;
+        counters.sendFailed(batch.count);
+        throw e;
       }
     },
     drop(batch, patient, error) {

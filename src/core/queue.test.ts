@@ -1,161 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodeRequest } from '../wire/otlp-request.ts';
-import { ProtoWriter } from '../wire/proto.ts';
-import { type Ack, type Batch, makeBatch, type Outcome } from './batch.ts';
-import { SYSTEM_CLOCK } from './clock.ts';
-import type { Exporter, ExporterContext } from './component.ts';
-import { ConfigError, type DeliveryError, messageOf, permanent, retryable } from './errors.ts';
-import type { Logger } from './log.ts';
+import type { Ack } from './batch.ts';
+import type { Exporter } from './component.ts';
+import { type DeliveryError, messageOf, permanent, retryable } from './errors.ts';
 import { createDelivery } from './queue.ts';
-import { decodeMetadata, encodeMetadata } from './queue-persistent.ts';
 import type { Prepare } from './queue-sender.ts';
-import { EMPTY_RESOURCE, EMPTY_SCOPE } from './resource.ts';
-import { retryOnFailure, sendingQueue } from './schema.ts';
-import { type StorageClient, StorageFullError, type StorageOp } from './storage.ts';
-import { TelemetryRegistry } from './telemetry.ts';
 
-/** Keeps everything in a map; `maxBytes` makes it full. */
-class MemoryStorage implements StorageClient {
-  readonly entries = new Map<string, Uint8Array>();
-  maxBytes = Number.POSITIVE_INFINITY;
-  get(key: string) {
-    return this.entries.get(key);
-  }
-  set(key: string, value: Uint8Array) {
-    this.batch([{ op: 'set', key, value }]);
-  }
-  delete(key: string) {
-    this.entries.delete(key);
-  }
-  batch(ops: readonly StorageOp[]) {
-    let size = 0;
-    for (const v of this.entries.values()) size += v.length;
-    for (const op of ops) if (op.op === 'set') size += op.value.length;
-    if (size > this.maxBytes && ops.some((o) => o.op === 'set' && o.key !== 'qmv0'))
-      throw new StorageFullError('database is full');
-    for (const op of ops) op.op === 'set' ? this.entries.set(op.key, op.value.slice()) : this.entries.delete(op.key);
-  }
-  walk() {}
-  close() {}
-}
-
-interface Line {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}
-
-function context(storage?: StorageClient, lines: Line[] = []) {
-  const telemetry = new TelemetryRegistry();
-  const at =
-    (level: string) =>
-    (message: string, fields = {}) =>
-      void lines.push({ level, message, fields });
-  const log: Logger = {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    enabled: () => true,
-    with: () => log,
-  };
-  const ctx: ExporterContext = {
-    id: 'otlp_http/x',
-    kind: 'exporter',
-    signal: 'logs',
-    log,
-    telemetry,
-    clock: SYSTEM_CLOCK,
-    host: {
-      extension: (id) =>
-        id === 'file_storage' && storage ? { client: async () => storage } : id === 'other' ? {} : undefined,
-      fatal() {},
-      shared: (_k, make) => make(),
-      addLedger() {},
-    },
-    build: { command: 'sluice', description: 'Sluice', version: '0' },
-  };
-  const value = (name: string) =>
-    [...(telemetry.families.get(name)?.series.values() ?? [])].reduce((n, s) => n + (s.read?.() ?? s.value), 0);
-  return { ctx, lines, value };
-}
-
-/** Counts what it is told, by kind and reason. */
-class TestAck implements Ack {
-  readonly patient: boolean;
-  readonly told = new Map<string, number>();
-  records = 0;
-  bytes = 0;
-  constructor(patient: boolean) {
-    this.patient = patient;
-  }
-  settle(records: number, bytes: number, outcome: Outcome) {
-    this.records += records;
-    this.bytes += bytes;
-    const key = 'reason' in outcome ? `${outcome.kind}: ${outcome.reason}` : outcome.kind;
-    this.told.set(key, (this.told.get(key) ?? 0) + records);
-  }
-}
-
-/** Records whose bodies are the names, all of one acknowledgement. */
-function batchOf(names: readonly string[], ack?: Ack): Batch {
-  const w = new ProtoWriter();
-  for (const n of names) {
-    const at = w.open(2);
-    w.string(3, n);
-    w.close(at);
-  }
-  const parts = ack ? [{ ack, records: names.length, bytes: names.length * 10 }] : [];
-  return makeBatch('logs', [
-    {
-      resource: EMPTY_RESOURCE,
-      scope: EMPTY_SCOPE,
-      items: w.finish(),
-      messages: names.length,
-      count: names.length,
-      parts,
-    },
-  ]);
-}
-
-const namesOf = (batch: Batch): string[] =>
-  batch.groups.flatMap((g) => {
-    const names: string[] = [];
-    for (let at = 0; at < g.items.length; at += 2 + g.items[at + 1]!)
-      names.push(Buffer.from(g.items.subarray(at + 4, at + 2 + g.items[at + 1]!)).toString());
-    return names;
-  });
-
-const FAST = { initial_interval: '1ms', max_interval: '2ms' };
-const retry = (more: object = {}) => retryOnFailure().parse({ ...FAST, ...more });
-const queue = (more: object = {}) => sendingQueue().parse(more);
-
-/** A deadline that never comes. */
-const GENEROUS = new AbortController().signal;
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; !condition(); i++) {
-    if (i > 5000) throw new Error('waited in vain');
-    await new Promise((r) => setTimeout(r, 2));
-  }
-}
-
-/** A destination whose answers a test decides, one call at a time. */
-function scripted(answer: (names: string[], n: number) => unknown) {
-  const calls: string[][] = [];
-  const prepare: Prepare = (batch) => {
-    const names = namesOf(batch);
-    return async () => {
-      calls.push(names);
-      const r = await answer(names, calls.length);
-      if (r instanceof Error) throw r;
-      return { rejected: typeof r === 'number' ? r : 0 };
-    };
-  };
-  return { calls, prepare };
-}
+import {
+  batchOf,
+  context,
+  GENEROUS,
+  MemoryStorage,
+  namesOf,
+  queue,
+  retry,
+  scripted,
+  TestAck,
+  until,
+} from './testing.ts';
 
 test('data is delivered after retryable errors, and counted and settled once', async () => {
   const { ctx, lines, value } = context();
@@ -425,149 +288,6 @@ test('batching flushes after flush_timeout, keeps partitions apart, and cuts by 
   assert.ok(bytes.calls.length > 1 && bytes.calls.every((c) => c.length * 5 + 14 <= 80), JSON.stringify(bytes.calls));
 });
 
-test('a persistent queue answers "queued" once the data is stored, and deletes it at its end', async () => {
-  const storage = new MemoryStorage();
-  const { ctx, value } = context(storage);
-  let open = () => {};
-  const gate = new Promise<void>((r) => (open = r));
-  const d = scripted(() => gate);
-  const e = createDelivery({
-    ctx,
-    queue: queue({ storage: 'file_storage', num_consumers: 1 }),
-    retry: retry(),
-    prepare: d.prepare,
-  });
-  await e.start?.();
-  const ack = new TestAck(true);
-  await e.consume(batchOf(['a'], ack));
-  await e.consume(batchOf(['b', 'c'], ack));
-  assert.deepEqual([...ack.told], [['queued', 3]]);
-  assert.deepEqual([...storage.entries.keys()].sort(), ['0', '1', 'qmv0']);
-  const meta = decodeMetadata(storage.get('qmv0')!);
-  assert.deepEqual([meta.readIndex, meta.writeIndex, meta.itemsSize, meta.dispatched], [1, 2, 3, [0]]);
-  assert.equal(decodeRequest('logs', storage.get('1')!)[0]?.messages, 2);
-  assert.equal(value('otelcol_exporter_queue_size'), 2);
-  open();
-  await until(() => storage.entries.size === 1);
-  assert.deepEqual(d.calls, [['a'], ['b', 'c']]);
-  assert.deepEqual(decodeMetadata(storage.get('qmv0')!), {
-    itemsSize: 0,
-    bytesSize: 0,
-    readIndex: 2,
-    writeIndex: 2,
-    dispatched: [],
-  });
-  await e.stop?.(GENEROUS);
-});
-
-test('what a restart interrupts is sent again, behind what waited, and patience survives', async () => {
-  const storage = new MemoryStorage();
-  const start = async (prepare: Prepare) => {
-    const { ctx } = context(storage);
-    const e = createDelivery({
-      ctx,
-      queue: queue({ storage: 'file_storage', num_consumers: 1 }),
-      retry: retry({ max_elapsed_time: '2ms' }),
-      prepare,
-    });
-    await e.start?.();
-    return e;
-  };
-  const down = scripted(() => retryable('down'));
-  const first = await start(down.prepare);
-  for (const name of ['a', 'b']) await first.consume(batchOf([name], new TestAck(true)));
-  await until(() => down.calls.length > 10);
-  await first.stop?.(GENEROUS);
-  assert.ok(down.calls.every((c) => c[0] === 'a'));
-  const up = scripted(() => undefined);
-  const second = await start(up.prepare);
-  await until(() => storage.entries.size === 1);
-  assert.deepEqual(up.calls, [['b'], ['a']]);
-  await second.stop?.(GENEROUS);
-});
-
-test('a full store refuses who cannot wait, and holds who can until there is space', async () => {
-  const storage = new MemoryStorage();
-  storage.maxBytes = 5;
-  const { ctx } = context(storage);
-  const d = scripted(() => undefined);
-  const e = createDelivery({ ctx, queue: queue({ storage: 'file_storage' }), retry: retry(), prepare: d.prepare });
-  await e.start?.();
-  await assert.rejects(e.consume(batchOf(['a'])), /sending queue storage is full/);
-  const ack = new TestAck(true);
-  const waiting = e.consume(batchOf(['b'], ack));
-  storage.maxBytes = 1e6;
-  await waiting;
-  assert.deepEqual([...ack.told], [['queued', 1]]);
-  await until(() => d.calls.length === 1);
-  await e.stop?.(GENEROUS);
-});
-
-test('the indexes of older collectors are taken over', async () => {
-  const storage = new MemoryStorage();
-  const u64 = (n: number) => {
-    const b = Buffer.alloc(8);
-    b.writeBigUInt64LE(BigInt(n));
-    return b;
-  };
-  const request = (name: string) => Buffer.from(`\n\x0b\x12\x09\n\x00\x12\x05\x1a\x03${name}`, 'latin1');
-  storage.entries.set('3', request('old'));
-  storage.entries.set('4', request('new'));
-  storage.entries.set('ri', u64(4));
-  storage.entries.set('wi', u64(5));
-  storage.entries.set('di', Buffer.concat([Buffer.from([1, 0, 0, 0]), u64(3)]));
-  const { ctx } = context(storage);
-  const d = scripted(() => undefined);
-  const e = createDelivery({
-    ctx,
-    queue: queue({ storage: 'file_storage', num_consumers: 1 }),
-    retry: retry(),
-    prepare: d.prepare,
-  });
-  await e.start?.();
-  await until(() => storage.entries.size === 1);
-  assert.deepEqual(d.calls, [['new'], ['old']]);
-  await e.stop?.(GENEROUS);
-});
-
-test('items that cannot be read are skipped', async () => {
-  const storage = new MemoryStorage();
-  storage.entries.set('0', Buffer.from([0xff, 0xff]));
-  storage.entries.set(
-    'qmv0',
-    encodeMetadata({ itemsSize: 5, bytesSize: 2, readIndex: 0, writeIndex: 2, dispatched: [] }),
-  );
-  const { ctx, value } = context(storage);
-  const d = scripted(() => undefined);
-  const e = createDelivery({
-    ctx,
-    queue: queue({ storage: 'file_storage', sizer: 'items' }),
-    retry: retry(),
-    prepare: d.prepare,
-  });
-  await e.start?.();
-  await e.consume(batchOf(['a']));
-  await until(() => storage.entries.size === 1);
-  assert.deepEqual(d.calls, [['a']]);
-  assert.equal(value('otelcol_exporter_queue_size'), 0);
-  await e.stop?.(GENEROUS);
-});
-
-test('a storage that is missing or no storage is an error of the configuration', async () => {
-  for (const [storage, message] of [
-    ['nope', /no storage extension found/],
-    ['other', /not a storage extension/],
-  ] as const) {
-    const e = createDelivery({
-      ctx: context().ctx,
-      queue: queue({ storage }),
-      retry: retry(),
-      prepare: scripted(() => undefined).prepare,
-    });
-    await assert.rejects(e.start!(), (error) => error instanceof ConfigError && message.test(error.message));
-  }
-});
-
 const answers = fc.constantFrom('ok', 'ok', 'ok', 'retry', 'permanent', 'partial');
 
 test('whatever happens, nobody is told twice, and what was accepted is told once', async () => {
@@ -675,7 +395,9 @@ test('whatever happens, nobody is told twice, and what was accepted is told once
           assert.ok(ack.records <= b.n, `told ${ack.records} of ${b.n}`);
           assert.ok(ack.bytes <= b.n * 10);
           if (result !== 'accepted') assert.equal(ack.records, 0, `rejected with ${result}, but told ${[...ack.told]}`);
-          else if (config.storage) assert.deepEqual([...ack.told], [['queued', b.n]]);
+          else if (config.storage && (batch || !b.patient)) assert.deepEqual([...ack.told], [['queued', b.n]]);
+          // Sent around the disk; untold is what the stop interrupted and its source reads again.
+          else if (config.storage) assert.ok(ack.records === b.n || ack.records === 0, `told ${[...ack.told]}`);
           else if (!b.patient && !(batch && c.batches.some((x) => x.patient)))
             assert.equal(ack.records, b.n, `accepted, but told ${[...ack.told]}`);
           if (ack.records === b.n) assert.equal(ack.bytes, b.n * 10);
@@ -692,7 +414,7 @@ test('whatever happens, nobody is told twice, and what was accepted is told once
         await again.stop?.(GENEROUS);
         const known = new Set([...delivered, ...refused]);
         for (const [i, b] of c.batches.entries())
-          if ((await results[i]) === 'accepted')
+          if ((await results[i]) === 'accepted' && acks[i]!.records > 0)
             for (let k = 0; k < b.n; k++) assert.ok(known.has(`${i}.${k}`), `${i}.${k} was queued and never sent`);
       },
     ),

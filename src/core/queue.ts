@@ -35,6 +35,9 @@ export function createDelivery(options: DeliveryOptions): Exporter {
   return new Delivery(options);
 }
 
+/** A destination that answers nothing for so long does not keep up. */
+const SLOW_MS = 1000;
+
 class Delivery implements Exporter {
   readonly #o: DeliveryOptions;
   readonly #queue: QueueConfig | undefined;
@@ -48,6 +51,8 @@ class Delivery implements Exporter {
   #client: StorageClient | undefined;
   #forget: (() => void) | undefined;
   #inFlight = 0;
+  /** Those who wait for the end of some send. */
+  readonly #ends = new Set<(isOver: boolean) => void>();
   #pumping = false;
   #drained: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
@@ -117,8 +122,11 @@ class Delivery implements Exporter {
     if (this.#stopping.signal.aborted) throw retryable('exporter is stopped');
     if (batch.groups.length === 0) return;
     if (this.#queue) {
-      if (!this.#store) throw retryable('exporter is not started');
-      await this.#store.offer(batch);
+      const store = this.#store;
+      if (!store) throw retryable('exporter is not started');
+      if (batch.patient && store.durable && !this.#batcher && (await this.#isFree(store, this.#queue.num_consumers)))
+        void this.#sendAtOnce(batch, store);
+      else await store.offer(batch);
       return;
     }
     this.#inFlight++;
@@ -135,6 +143,45 @@ class Delivery implements Exporter {
     } finally {
       this.#ended();
     }
+  }
+
+  /** Nothing waits on disk, and a sender is there or will be soon, since the destination takes what it is sent. */
+  async #isFree(store: QueueStore, senders: number): Promise<boolean> {
+    while (store.size() === 0 && !this.#stopping.signal.aborted) {
+      if (this.#inFlight < senders) return true;
+      if (!(await this.#anEnd())) return false;
+    }
+    return false;
+  }
+
+  /** Waits until some send is over; false when that takes too long. */
+  #anEnd(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (isOver: boolean): void => {
+        clearTimeout(timer);
+        this.#ends.delete(end);
+        resolve(isOver);
+      };
+      const timer = setTimeout(() => end(false), SLOW_MS);
+      this.#ends.add(end);
+    });
+  }
+
+  /**
+   * Data whose source can read it again needs no disk as long as the destination takes it. When it does not, the queue
+   * takes it, so that the source may go away; what cannot be stored any more, at the stop, is read again.
+   */
+  async #sendAtOnce(batch: Batch, store: QueueStore): Promise<void> {
+    this.#inFlight++;
+    let isSent = true;
+    try {
+      isSent = await this.#sender.sendOnce(batch, this.#deadline.signal);
+    } catch (e) {
+      this.#sender.drop(batch, true, e);
+    }
+    // Before the storing, which may wait for a sender that makes room.
+    this.#ended();
+    if (!isSent) await store.offer(batch).catch(() => {});
   }
 
   #emit(piece: Piece): void {
@@ -195,6 +242,7 @@ class Delivery implements Exporter {
 
   #ended(): void {
     this.#inFlight--;
+    for (const end of [...this.#ends]) end(true);
     this.#pump();
     if (this.#stopping.signal.aborted) this.#checkDrained();
   }
