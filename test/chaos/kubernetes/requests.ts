@@ -42,13 +42,21 @@ export class Requests {
   activeFaults = 0;
   /** Caches of this client may begin anew at any time, as when it is no leader any more. */
   readonly restless = new Set<string>();
+  readonly #leaving = new Set<string>();
   readonly #mayList = new Map<string, boolean>();
   /** When the last whole answer to a list was written. */
   readonly #listedAtMs = new Map<string, number>();
   readonly #goneAt = new Map<string, number>();
 
+  /** The client is told to end: it may give up what it has, and what it begins meanwhile. */
+  leaves(client: string): void {
+    this.#leaving.add(client);
+    this.broken(client);
+  }
+
   /** The client starts anew: it may read everything once. */
   started(client: string): void {
+    this.#leaving.delete(client);
     for (const key of this.#mayList.keys()) if (key.startsWith(`${client} `)) this.#mayList.set(key, true);
   }
 
@@ -114,7 +122,8 @@ export class Requests {
     res.on('close', () => {
       this.watches.delete(watch);
       if (isInitial && !(performance.now() - watch.initialDoneAtMs > 0)) this.#mayList.set(key, true);
-      if (watch.isSpoiled || res.writableFinished || res.statusCode !== 200 || this.restless.has(client)) return;
+      if (watch.isSpoiled || res.writableFinished || res.statusCode !== 200) return;
+      if (this.restless.has(client) || this.#leaving.has(client)) return;
       const quietMs = performance.now() - this.faultedAtMs;
       if (this.activeFaults === 0 && quietMs > HEALTHY_AFTER_MS)
         this.problems.push(`a healthy watch was given up after ${Math.round(performance.now() - now)} ms: ${key}`);

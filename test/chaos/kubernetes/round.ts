@@ -119,7 +119,7 @@ export async function runKubernetesRound(
     const begun = performance.now();
     const restart = async (): Promise<void> => {
       if (gateway.alive()) {
-        world.requests.broken('gateway');
+        world.requests.leaves('gateway');
         kills.push({ life, atMs: performance.now() });
         gateway.child.kill('SIGKILL');
       }
@@ -139,7 +139,7 @@ export async function runKubernetesRound(
         gateway = start('gateway');
         await sleep(ROLLOUT_MS);
       }
-      world.requests.broken('gateway');
+      world.requests.leaves('gateway');
       const ended = await stopCollector(before, STOP_GRACE_MS);
       if (ended !== 0) problems.push(`after SIGTERM the gateway ended with ${ended}`);
       if (!plan.hasElector) gateway = start('gateway');
@@ -166,7 +166,7 @@ export async function runKubernetesRound(
       ['agent', agent],
     ] as const)
       if (!running.alive()) problems.push(`the ${name} ended by itself with ${await running.exited}`);
-    world.requests.broken('gateway');
+    world.requests.leaves('gateway');
     const ended = await stopCollector(gateway, STOP_GRACE_MS);
     if (ended !== 0) problems.push(`after SIGTERM the gateway ended with ${ended}`);
     // After a clean stop with everything delivered, a start sends nothing again.
@@ -179,7 +179,7 @@ export async function runKubernetesRound(
     await sleep(300);
     if (sink.events.length > eventsBefore)
       problems.push(`${sink.events.length - eventsBefore} events after a clean stop`);
-    world.requests.broken();
+    for (const client of ['gateway', 'agent']) world.requests.leaves(client);
     for (const running of [gateway, agent]) await stopCollector(running, STOP_GRACE_MS);
   } finally {
     clearInterval(writing);
