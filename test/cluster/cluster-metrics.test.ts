@@ -324,6 +324,6 @@ test('metrics of the cluster agree with kubectl', async (t) => {
       assert.equal(got, value, query),
     );
   }
-  const [restarts] = await vm.query(`k8s_container_restarts{k8s_pod_uid="${crashing.metadata.uid}"}`);
-  assert.ok(restarts!.value >= 2);
+  const restarts = `k8s_container_restarts{k8s_pod_uid="${crashing.metadata.uid}"} >= 2`;
+  await until(async () => (await vm.query(restarts)).length === 1, restarts, 20_000);
 });
