@@ -4,6 +4,7 @@
  * the destination, as long as it has one. They are not refused before the capacity is used up.
  */
 import type { Batch } from './batch.ts';
+import { Ends } from './ends.ts';
 import { retryable } from './errors.ts';
 import { Capacity } from './queue-capacity.ts';
 import { type Element, type QueueStore, sizeOf } from './queue-element.ts';
@@ -29,7 +30,8 @@ export class MemoryQueue implements QueueStore {
   #closed = false;
   #head = 0;
   #heldBytes = 0;
-  readonly #paused = new Set<() => void>();
+  /** Of sendings, and of the queue itself. */
+  readonly #ends = new Ends();
 
   constructor(options: MemoryQueueOptions) {
     this.#options = options;
@@ -41,7 +43,7 @@ export class MemoryQueue implements QueueStore {
     const size = sizeOf(batch, config.sizer);
     if (batch.patient || config.block_on_overflow) await this.#roomFor(size);
     else {
-      while (this.#heldBytes > CALM_BYTES && !this.#closed && (await this.#anEnd()));
+      while (this.#heldBytes > CALM_BYTES && !this.#closed && (await this.#ends.next(PAUSE_MS)));
       if (this.#closed) throw retryable('sending queue is stopped');
       if (!this.#capacity.take(size)) {
         const error = retryable('sending queue is full');
@@ -61,7 +63,7 @@ export class MemoryQueue implements QueueStore {
         finish: (e) => {
           this.#heldBytes -= batch.sizeBytes;
           this.#capacity.release(size);
-          this.#goOn();
+          this.#ends.tell();
           // Parts were told already, so an error would count them twice; whoever has none learns it here.
           if (e.failure !== undefined && !answered) reject(e.failure as Error);
           else resolve();
@@ -70,26 +72,6 @@ export class MemoryQueue implements QueueStore {
       if (!config.wait_for_result) resolve();
       this.#options.onOffer();
     });
-  }
-
-  /** Waits until some sending is over; false when that takes too long. */
-  #anEnd(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        this.#paused.delete(end);
-        resolve(true);
-      };
-      const timer = setTimeout(() => {
-        this.#paused.delete(end);
-        resolve(false);
-      }, PAUSE_MS);
-      this.#paused.add(end);
-    });
-  }
-
-  #goOn(): void {
-    for (const end of [...this.#paused]) end();
   }
 
   /** Room may come in the very step in which the queue is closed; what would go in then is never taken out. */
@@ -121,6 +103,6 @@ export class MemoryQueue implements QueueStore {
   close(): void {
     this.#closed = true;
     this.#capacity.close();
-    this.#goOn();
+    this.#ends.tell();
   }
 }

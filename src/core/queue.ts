@@ -4,6 +4,7 @@
  */
 import type { Batch } from './batch.ts';
 import type { Exporter, ExporterContext } from './component.ts';
+import { Ends } from './ends.ts';
 import { ConfigError, isPermanent, retryable } from './errors.ts';
 import { Batcher, type Piece } from './queue-batch.ts';
 import { type Element, endPiece, type QueueStore } from './queue-element.ts';
@@ -51,8 +52,8 @@ class Delivery implements Exporter {
   #client: StorageClient | undefined;
   #forget: (() => void) | undefined;
   #inFlight = 0;
-  /** Those who wait for the end of some send. */
-  readonly #ends = new Set<(isOver: boolean) => void>();
+  /** Of sends. */
+  readonly #ends = new Ends();
   #pumping = false;
   #drained: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
@@ -149,22 +150,9 @@ class Delivery implements Exporter {
   async #isFree(store: QueueStore, senders: number): Promise<boolean> {
     while (store.size() === 0 && !this.#stopping.signal.aborted) {
       if (this.#inFlight < senders) return true;
-      if (!(await this.#anEnd())) return false;
+      if (!(await this.#ends.next(SLOW_MS))) return false;
     }
     return false;
-  }
-
-  /** Waits until some send is over; false when that takes too long. */
-  #anEnd(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const end = (isOver: boolean): void => {
-        clearTimeout(timer);
-        this.#ends.delete(end);
-        resolve(isOver);
-      };
-      const timer = setTimeout(() => end(false), SLOW_MS);
-      this.#ends.add(end);
-    });
   }
 
   /**
@@ -242,7 +230,7 @@ class Delivery implements Exporter {
 
   #ended(): void {
     this.#inFlight--;
-    for (const end of [...this.#ends]) end(true);
+    this.#ends.tell();
     this.#pump();
     if (this.#stopping.signal.aborted) this.#checkDrained();
   }
