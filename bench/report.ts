@@ -1,5 +1,6 @@
 /** Medians, the table for people and for README.md, and results.json. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { CASES, type Figure } from './cases.ts';
 import type { Figures } from './measure.ts';
@@ -40,9 +41,28 @@ export function spread(samples: readonly number[]): Spread {
   return { median, min: sorted[0]!, max: sorted.at(-1)!, samples };
 }
 
-export function spreads(runs: readonly Figures[]): Record<string, Spread> {
+function spreads(runs: readonly Figures[]): Record<string, Spread> {
   const keys = Object.keys(runs[0] ?? {});
   return Object.fromEntries(keys.map((key) => [key, spread(runs.map((r) => r[key] ?? Number.NaN))]));
+}
+
+/** What the runs of both contestants come to, on this machine. */
+export function resultOf(
+  figures: Readonly<Record<'sluice' | 'otelcol', readonly Figures[]>>,
+  contestants: readonly { readonly name: string; readonly version: string }[],
+  about: Pick<CaseResult, 'loads' | 'busy'>,
+): CaseResult {
+  return {
+    sluice: spreads(figures.sluice),
+    ...(figures.otelcol.length > 0 ? { otelcol: spreads(figures.otelcol) } : {}),
+    versions: Object.fromEntries(contestants.map((w) => [w.name, w.version])),
+    machine: {
+      cores: cpus().length,
+      model: cpus()[0]?.model.trim() ?? 'unknown',
+      memoryGb: Math.round(totalmem() / 2 ** 30),
+    },
+    ...about,
+  };
 }
 
 /** How many times better ours is; undefined without a peer. */

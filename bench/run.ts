@@ -3,7 +3,6 @@
  * [--profile] [--quick]`. The peer's program is named by the environment variable OTELCOL; without it the ratio is unknown.
  */
 import { mkdirSync, rmSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -12,7 +11,7 @@ import { oursContestant, peerContestant } from './contestants.ts';
 import { type Bench, type Contestant, type Figures, measure } from './measure.ts';
 import { loadAverage } from './process.ts';
 import { selfTimes } from './profile.ts';
-import { type CaseResult, circumstances, publish, readResults, spreads, table } from './report.ts';
+import { type CaseResult, circumstances, publish, readResults, resultOf, table } from './report.ts';
 import { scale } from './scale.ts';
 import { startSink } from './sink.ts';
 
@@ -103,18 +102,7 @@ async function runCase(
       console.log(`  ${who.name.padEnd(7)} ${text.join(', ')} (load ${loads.at(-1)})`);
     }
   }
-  return {
-    sluice: spreads(figures.sluice),
-    ...(contestants.length > 1 ? { otelcol: spreads(figures.otelcol) } : {}),
-    versions: Object.fromEntries(contestants.map((w) => [w.name, w.version])),
-    machine: {
-      cores: cpus().length,
-      model: cpus()[0]?.model.trim() ?? 'unknown',
-      memoryGb: Math.round(totalmem() / 2 ** 30),
-    },
-    loads,
-    busy,
-  };
+  return resultOf(figures, contestants, { loads, busy });
 }
 
 const round = (n: number | undefined): string => (n === undefined ? '–' : n >= 100 ? n.toFixed(0) : n.toPrecision(3));

@@ -3,7 +3,6 @@
  * alone; the API server, the kubelet and the writer of logs are another one, the destination a third.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -21,7 +20,7 @@ import {
   waitFor,
 } from './process.ts';
 import { selfTimes } from './profile.ts';
-import { type CaseResult, circumstances, publish, readResults, spreads, table } from './report.ts';
+import { type CaseResult, circumstances, publish, readResults, resultOf, table } from './report.ts';
 import { podsOfCase, SCALE_CASES, type ScaleCase } from './scale-cases.ts';
 import { type ClusterServer, startClusterServer } from './scale-server.ts';
 import { type Sink, startSink } from './sink.ts';
@@ -134,18 +133,7 @@ async function runCase(
         .map(({ key, label, unit }) => `${label} ${Number(f[key]!.toPrecision(3))} ${unit}`);
       console.log(`  ${who.name.padEnd(7)} ${text.join(', ')} (load ${loads.at(-1)})`);
     }
-  return {
-    sluice: spreads(figures.sluice),
-    ...(figures.otelcol.length > 0 ? { otelcol: spreads(figures.otelcol) } : {}),
-    versions: Object.fromEntries(contestants.map((w) => [w.name, w.version])),
-    machine: {
-      cores: cpus().length,
-      model: cpus()[0]?.model.trim() ?? 'unknown',
-      memoryGb: Math.round(totalmem() / 2 ** 30),
-    },
-    loads,
-    busy,
-  };
+  return resultOf(figures, contestants, { loads, busy });
 }
 
 interface Run {
