@@ -9,7 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { decodeResource, type Value, type ValueMap } from '../../src/wire/otlp.ts';
+import { asText } from '../../src/local/store/decode.ts';
+import { decodeResource, type ValueMap } from '../../src/wire/otlp.ts';
 import { type LogRecord, logRecords } from '../../src/wire/otlp-logs.ts';
 import { ProtoReader, ProtoWriter } from '../../src/wire/proto.ts';
 import { defer, tempDir, until } from './agent.ts';
@@ -31,25 +32,11 @@ export interface VictoriaLogs {
   fieldValues(query: string, field: string): Promise<string[]>;
 }
 
-function text(v: Value): string {
-  if (typeof v === 'string') return v;
-  if (v === null) return '';
-  if (v instanceof Uint8Array) return Buffer.from(v).toString('base64');
-  if (typeof v === 'object') return JSON.stringify(plain(v));
-  return String(v);
-}
-
-function plain(v: Value): unknown {
-  if (Array.isArray(v)) return v.map(plain);
-  if (v instanceof Map) return Object.fromEntries([...v].map(([k, x]) => [k, plain(x)]));
-  return typeof v === 'bigint' ? Number(v) : v;
-}
-
 /** Lists stay one field, as JSON. Empty values are no fields. */
 function flatten(map: ValueMap, into: Record<string, string>, prefix = ''): void {
   for (const [k, v] of map)
     if (v instanceof Map) flatten(v, into, `${prefix}${k}.`);
-    else if (text(v) !== '') into[prefix + k] = text(v);
+    else if (asText(v) !== '') into[prefix + k] = asText(v);
 }
 
 export interface StoredRecord {
@@ -69,7 +56,7 @@ function storedRecord(resource: ValueMap, r: LogRecord, headers: Headers): Store
   const fields: Record<string, string> = { ...own };
   flatten(r.attributes, fields);
   if (r.body instanceof Map) flatten(r.body, fields);
-  else if (text(r.body) !== '') fields['_msg'] = text(r.body);
+  else if (asText(r.body) !== '') fields['_msg'] = asText(r.body);
   if (r.severityText !== '') fields['severity'] = r.severityText;
   const from = headers.messageFields.find((f) => fields[f] !== undefined);
   if (from !== undefined && from !== '_msg') {
