@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import grpc from '@grpc/grpc-js';
-import fc from 'fast-check';
 import { findComponent } from '../src/components/index.ts';
 import { type Batch, makeBatch, type Signal } from '../src/core/batch.ts';
 import type { ExporterDefinition } from '../src/core/component.ts';
@@ -25,6 +24,7 @@ import {
 } from '../src/wire/testing.ts';
 import { defer, tempDir } from './helpers/agent.ts';
 import { componentContext } from './helpers/component.ts';
+import fc from './helpers/property.ts';
 
 const RUNS = { numRuns: 40 };
 

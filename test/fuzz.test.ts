@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import fc from 'fast-check';
 import { findComponent } from '../src/components/index.ts';
 import { DELIVERED, settleBatch } from '../src/core/batch.ts';
 import { SYSTEM_CLOCK } from '../src/core/clock.ts';
@@ -17,6 +16,7 @@ import { validateService } from '../src/service/service.ts';
 import { type LogRecord, logRecords } from '../src/wire/otlp-logs.ts';
 import { tempDir, until } from './helpers/agent.ts';
 import { filesToOtlp } from './helpers/config.ts';
+import fc from './helpers/property.ts';
 
 const BUILD = { command: 'sluice', description: '', version: '0' };
 /** Far above what any of these takes; a hang or a quadratic parser is far above it. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { ArrivingBodies, type ArrivingBody, arrivingLimit } from './arriving.ts';
 
 test('a body is what its chunks were, however they were cut', () => {

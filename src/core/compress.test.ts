@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { type Compression, compressor, DecompressError, decompress } from './compress.ts';
 
 const PACKED: readonly Compression[] = ['gzip', 'zlib', 'deflate', 'zstd', 'snappy'];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { compileRegex } from './regex.ts';
 import { byteRegex, GAVE_UP } from './regex-bytes.ts';
 

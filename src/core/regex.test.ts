@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { compileRegex, Regex, RegexSyntaxError, tryRegex } from './regex.ts';
 import { LinearRegex } from './regex-linear.ts';
 import { parseRegex } from './regex-syntax.ts';

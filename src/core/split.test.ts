@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { ProtoReader, ProtoWriter } from '../wire/proto.ts';
 import { type Ack, type Group, makeBatch, type Signal } from './batch.ts';
 import { EMPTY_RESOURCE, EMPTY_SCOPE, resourceOf } from './resource.ts';

@@ -12,6 +12,8 @@ import { crc32 } from 'node:zlib';
 import { StorageFullError, type StorageOp } from './storage.ts';
 
 /** SQLite's primary result codes that are told apart here. */
+/** SQLITE_ERROR: our own statements do not fit the file's schema. */
+export const OTHER_SCHEMA = 1;
 export const BUSY = 5;
 export const READ_ONLY = 8;
 export const CORRUPT = 11;
@@ -83,7 +85,7 @@ export class Store {
   }
 
   set(key: string, value: Uint8Array): void {
-    this.#write(() => this.#set.run(key, value, checksum(value)));
+    this.#write(() => this.#set.run(key, value, checksum(key, value)));
   }
 
   delete(key: string): void {
@@ -95,7 +97,7 @@ export class Store {
       this.#db.exec('BEGIN IMMEDIATE');
       try {
         for (const o of ops) {
-          if (o.op === 'set') this.#set.run(o.key, o.value, checksum(o.value));
+          if (o.op === 'set') this.#set.run(o.key, o.value, checksum(o.key, o.value));
           else this.#delete.run(o.key);
         }
         this.#db.exec('COMMIT');
@@ -181,6 +183,6 @@ export class Store {
 }
 
 /** Signed, so that SQLite keeps nearly all in four bytes and a value of the same length overwrites its place. */
-const checksum = (value: Uint8Array): number => crc32(value) | 0;
+const checksum = (key: string, value: Uint8Array): number => crc32(value, crc32(key)) | 0;
 
-const intact = (row: Row): boolean => row.v instanceof Uint8Array && checksum(row.v) === row.crc;
+const intact = (row: Row): boolean => row.v instanceof Uint8Array && checksum(row.k, row.v) === row.crc;

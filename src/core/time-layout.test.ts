@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { compileEpoch, compileTimeLayout, type EpochLayout, type LayoutType } from './time-layout.ts';
 import { fromWall, zoneOffset } from './time-zone.ts';
 

@@ -1,8 +1,8 @@
 /** Whatever shape a configuration has, it is computed or refused, and what is rendered can be read back. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { parseAllDocuments } from 'yaml';
+import fc from '../../test/helpers/property.ts';
 import { ConfigError } from '../core/errors.ts';
 import type { CollectorConfig, Json } from './config.ts';
 import { needsOf } from './needs.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { readList } from './json-list.ts';
 
 function read(text: string) {

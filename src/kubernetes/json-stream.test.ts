@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { LineScanner, ListScanner, MAX_OBJECT_BYTES } from './json-stream.ts';
 
 /** Divides bytes at the given places. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
 import { settled } from '../../test/helpers/component.ts';
+import fc from '../../test/helpers/property.ts';
 import { DELIVERED } from '../core/batch.ts';
 import { Ledger } from '../core/ledger.ts';
 import { SILENT } from '../core/log.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { componentContext, TestSource } from '../../test/helpers/component.ts';
+import fc from '../../test/helpers/property.ts';
 import batchDefinition from '../components/processors/batch/index.ts';
 import {
   type Batch,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import type { ValueMap } from '../wire/otlp.ts';
 import type { Entry } from './entry.ts';
 import { Field, parseField } from './field.ts';

@@ -1,7 +1,7 @@
 /** What is JSON is decided as JSON.parse decides it, and OTLP/JSON means the same in any order, spelling and width. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { JsonError, JsonScanner } from './json-scanner.ts';
 import { OtlpJsonError, requestFromJson, requestToJson } from './otlp-json.ts';
 

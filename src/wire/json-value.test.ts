@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { JsonError, JsonScanner } from './json-scanner.ts';
 import { writeJsonValue } from './json-value.ts';
 import { readAnyValue, type Value } from './otlp.ts';

@@ -1,7 +1,7 @@
 /** OTLP/JSON and the request envelope against an independent protobuf implementation, over generated messages. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../test/helpers/property.ts';
 import { OtlpJsonError, requestFromJson, requestToJson } from './otlp-json.ts';
 import { decodeRequest, encodeRequest } from './otlp-request.ts';
 import { ProtoError } from './proto.ts';

@@ -1,8 +1,8 @@
 /** Decoding of metrics and spans against protobufjs, which knows the messages from a schema written here. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import protobuf from 'protobufjs';
+import fc from '../../test/helpers/property.ts';
 import type { Value } from './otlp.ts';
 import { metricsOf } from './otlp-metrics.ts';
 import { spansOf } from './otlp-traces.ts';

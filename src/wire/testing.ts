@@ -1,7 +1,7 @@
 /** Random OTLP messages for tests, and an independent implementation (protobufjs) that reads and writes them. */
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import protobuf from 'protobufjs';
+import fc from '../../test/helpers/property.ts';
 import { type Field, type Message, REQUESTS, type SignalName } from './otlp-schema.ts';
 
 const { root } = protobuf.parse(readFileSync(new URL('./testdata/otlp.proto', import.meta.url), 'utf8'), {

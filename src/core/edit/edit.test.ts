@@ -1,7 +1,7 @@
 /** The cursor, its attributes and the rewriting of groups, against full decoding and against plain models. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import type { Value, ValueMap } from '../../wire/otlp.ts';
 import { type LogRecord, logRecords, writeLogRecord } from '../../wire/otlp-logs.ts';
 import { type Metric, metricsOf } from '../../wire/otlp-metrics.ts';

@@ -1,7 +1,7 @@
 /** The language: syntax and its errors, paths, comparison, arithmetic. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import type { Value } from '../../wire/otlp.ts';
 import { CONVERTERS, type ContextName, compileProgram, OttlTextError, STANDARD_FUNCTIONS } from './ottl.ts';
 import { evaluate, holds, runStatements } from './testing.ts';

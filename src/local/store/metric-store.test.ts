@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import { ProtoWriter } from '../../wire/proto.ts';
 import { encodeHistogram, encodeMetadata } from '../../wire/remote-write.ts';
 import { TooManySeriesError } from './metric-store.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import { metricStoreWith } from './metric-testing.ts';
 import { PromqlSyntaxError, parsePromql, promDurationMs, UnsupportedError } from './promql.ts';
 import { ExecutionError, evaluate } from './promql-evaluate.ts';

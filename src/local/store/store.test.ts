@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import { SYSTEM_CLOCK } from '../../core/clock.ts';
 import { encodeResource, type Value } from '../../wire/otlp.ts';
 import { writeLogRecord } from '../../wire/otlp-logs.ts';

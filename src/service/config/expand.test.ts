@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references as configurations write them
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import { ConfigError } from '../../core/errors.ts';
 import type { ConfigWarning } from './config.ts';
 import { expandTree } from './expand.ts';

@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are references as configurations write them
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type * as z from 'zod';
+import fc from '../../../test/helpers/property.ts';
 import { ConfigError } from '../../core/errors.ts';
 import { formatConfigError } from './diagnostics.ts';
 import { selectGates } from './gates.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import { runOperators, type SeenRecord, type TestRun } from '../testing.ts';
 
 const CRI = '2026-01-02T03:04:05.000000000Z';

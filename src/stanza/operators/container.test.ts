@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import { runOperators, TEST_NOW_MS } from '../testing.ts';
 
 const PATH = '/var/log/pods/shop_web-1_0b7d1c52-1111-4a4a-8b8b-aaaaaaaaaaaa/web/0.log';

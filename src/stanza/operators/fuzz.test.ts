@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import { ConfigError } from '../../core/errors.ts';
 import { runOperators } from '../testing.ts';
 import { OPERATORS } from './index.ts';

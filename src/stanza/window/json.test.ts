@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import { readKeyValue, type Value, type ValueMap } from '../../wire/otlp.ts';
 import { logRecords } from '../../wire/otlp-logs.ts';
 import { ProtoReader } from '../../wire/proto.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import type { Source } from '../source.ts';
 import { runOperators, type SeenRecord, type TestRun } from '../testing.ts';
 import { isBlank } from './record.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../test/helpers/property.ts';
 import { DELIVERED, settleBatch } from '../../core/batch.ts';
 import type { Clock } from '../../core/clock.ts';
 import { Ledger } from '../../core/ledger.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { labelName, metadataUnit, metricName, type NamedType, type TranslationStrategy } from './naming.ts';
 
 interface Vectors {

@@ -1,7 +1,7 @@
 /** Arbitrary metrics against a plain reading of the rules, requests being read by protobufjs. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { labelName, metricName, type NamedType } from './naming.ts';
 import {
   AT,

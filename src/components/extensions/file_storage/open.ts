@@ -23,6 +23,7 @@ import {
   FULL,
   isCutShort,
   NOT_A_DATABASE,
+  OTHER_SCHEMA,
   READ_ONLY,
   Store,
   sqliteCode,
@@ -35,6 +36,8 @@ const RETRY_MS = 50;
 /** Above this, opening does not read the whole file to verify it: a big queue must not delay the start. */
 const VERIFY_BYTES = 64 << 20;
 const SQLITE_MAGIC = 'SQLite format 3\0';
+/** In the header: a file of a higher write version than 2 (WAL) opens, and only its first write fails. */
+const WRITE_VERSION_AT = 18;
 /** Taken-over data goes on to disk in batches of this size. */
 const TAKE_OVER_BYTES = 8 << 20;
 
@@ -70,7 +73,8 @@ function tryOpen(path: string, held: Set<string>, config: FileStorageConfig, ctx
   } catch (error) {
     const code = sqliteCode(error);
     if (code === BUSY) return undefined;
-    if (code !== CORRUPT && code !== NOT_A_DATABASE && !isCutShort(error)) throw explained(path, error);
+    if (code !== CORRUPT && code !== NOT_A_DATABASE && code !== OTHER_SCHEMA && !isCutShort(error))
+      throw explained(path, error);
     damage = messageOf(error);
   }
   if (store === undefined || damage !== undefined) {
@@ -114,7 +118,7 @@ function kindOf(path: string): 'none' | 'sqlite' | 'bbolt' | 'unknown' {
     const head = Buffer.alloc(20);
     const n = readSync(fd, head, 0, 20, 0);
     if (n === 0) return 'none';
-    if (head.toString('latin1', 0, 16) === SQLITE_MAGIC) return 'sqlite';
+    if (head.toString('latin1', 0, 16) === SQLITE_MAGIC) return head[WRITE_VERSION_AT]! > 2 ? 'unknown' : 'sqlite';
     return isBbolt(head.subarray(0, n)) ? 'bbolt' : 'unknown';
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'none';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import fc from 'fast-check';
 import { collector, componentContext, settled, TestSource } from '../../../../test/helpers/component.ts';
+import fc from '../../../../test/helpers/property.ts';
 import { type Batch, DELIVERED, settleBatch } from '../../../core/batch.ts';
 import { type Processor, type ProcessorDefinition, STOPPING } from '../../../core/component.ts';
 import { DeliveryError, permanent, retryable } from '../../../core/errors.ts';

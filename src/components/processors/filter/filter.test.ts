@@ -1,8 +1,8 @@
 /** What is dropped, what is said about it, and that every record is settled exactly once. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { collector, componentContext, TestSource } from '../../../../test/helpers/component.ts';
+import fc from '../../../../test/helpers/property.ts';
 import { type Group, makeBatch, type Signal } from '../../../core/batch.ts';
 import type { Processor, ProcessorDefinition } from '../../../core/component.ts';
 import { retryable } from '../../../core/errors.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { makeBatch } from '../../../core/batch.ts';
 import { STOPPING } from '../../../core/component.ts';
 import { retryable } from '../../../core/errors.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { DETECTORS } from './detectors.ts';
 import { DETECTOR_NAMES, type DetectorName } from './index.ts';
 

@@ -5,8 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { collector, componentContext } from '../../../../test/helpers/component.ts';
+import fc from '../../../../test/helpers/property.ts';
 import { makeBatch, type Signal } from '../../../core/batch.ts';
 import type { Processor, ProcessorDefinition } from '../../../core/component.ts';
 import { resourceFromBytes, scopeFromBytes } from '../../../core/resource.ts';

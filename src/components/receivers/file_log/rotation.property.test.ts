@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { SYSTEM_CLOCK } from '../../../core/clock.ts';
 import { retryable } from '../../../core/errors.ts';
 import { MemoryStore, type Rig, startRig, temporaryFolder } from './testing.ts';

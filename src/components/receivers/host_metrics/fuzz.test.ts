@@ -1,7 +1,7 @@
 /** Whatever the files hold, a scrape ends, and gives numbers that are numbers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { makeScrapers } from './receiver.ts';
 import { hostOf, parse, put, scrapeOnce } from './testing.ts';
 

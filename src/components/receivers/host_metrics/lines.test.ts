@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { Lines } from './lines.ts';
 
 const of = (text: string): Lines => new Lines(Buffer.from(text));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { scopeOf } from '../../../core/resource.ts';
 import { groupOf, type Measured } from './items.ts';
 import { ObjectRecorder } from './recorder.ts';

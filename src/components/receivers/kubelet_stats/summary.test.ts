@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { parseExact } from './summary.ts';
 
 test('whole numbers are exact: bigints where a number is not', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import { PageError, parsePage } from './text.ts';
 
 const read = (text: string) => parsePage(text, 1000);

@@ -1,7 +1,7 @@
 /** ExtractGrokPatterns and the converters of XML: what comes out, and what is refused at the start or at run time. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../../../test/helpers/property.ts';
 import type { Value } from '../../../wire/otlp.ts';
 import { compileRegex } from '../../regex.ts';
 import { evaluate, runStatements } from '../testing.ts';
