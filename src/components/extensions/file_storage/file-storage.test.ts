@@ -271,7 +271,7 @@ test('damaged files give a clear error, or with recreate are kept aside; never a
             lines.some((l) => l.message.startsWith('a store is damaged')),
           );
           if (backup)
-            assert.deepEqual(readFileSync(join(dir, backup)).subarray(100, length), bad.subarray(100, length));
+            assert.equal(bad.compare(readFileSync(join(dir, backup)), 100, length, 100, length), 0, 'kept as it was');
         } catch (error) {
           assert.match((error as Error).message, /receiver_filelog_ is (damaged|in use)/);
           assert.equal(recreate, false);
