@@ -1,4 +1,6 @@
 /** Text of an expression → tree. Precedences and forms are those of expr-lang; errors tell line and column. */
+import { GO_ESCAPES } from '../go-string.ts';
+
 export type Node = { readonly at: number } & (
   | { readonly t: 'const'; readonly value: null | boolean | bigint | number | string }
   | { readonly t: 'name'; readonly name: string }
@@ -99,20 +101,6 @@ function lex(text: string): Token[] {
   return tokens;
 }
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-  '\\': '\\',
-  '"': '"',
-  "'": "'",
-  '`': '`', // biome-ignore format: a table
-};
-
 function string(text: string, at: number, fail: (m: string, at: number) => Error): [string, number] {
   const quote = text[at]!;
   if (quote === '`') {
@@ -132,7 +120,7 @@ function string(text: string, at: number, fail: (m: string, at: number) => Error
       continue;
     }
     const e = text[i + 1] ?? '';
-    const plain = ESCAPES[e];
+    const plain = e === '`' ? e : GO_ESCAPES[e];
     if (plain !== undefined) {
       out += plain;
       i += 2;
