@@ -4,6 +4,7 @@ import { didYouMean } from '../suggest.ts';
 import type { Accessor, Get, KeyGet } from './accessor.ts';
 import type { ContextName, Env } from './env.ts';
 import type { FunctionDefinition, Parameter } from './function.ts';
+import { callsIn, pathsIn } from './parser.ts';
 import { CONTEXT_NAMES, ENUMS, PATHS, VISIBLE } from './paths.ts';
 import {
   type BoolNode,
@@ -34,6 +35,8 @@ export interface Compiled {
 
 export type Run = (env: Env) => void;
 export type Test = (env: Env) => boolean;
+/** What the resource alone tells of a condition; undefined: not enough. */
+export type ResourceTest = (env: Env) => boolean | undefined;
 
 export interface CompiledStatement {
   readonly run: Run;
@@ -330,6 +333,54 @@ export class Compiler {
       case 'compare':
         return this.#compare(node);
     }
+  }
+
+  /**
+   * The part of a condition that the resource decides, for all records below it at once; undefined when there is none. From
+   * the first thing on that needs more nothing is looked at: what comes behind might fail for a record and must then be told.
+   */
+  resourceTest(node: BoolNode): ResourceTest | undefined {
+    switch (node.t) {
+      case 'not': {
+        const item = this.resourceTest(node.item);
+        return (
+          item &&
+          ((env) => {
+            const v = item(env);
+            return v === undefined ? undefined : !v;
+          })
+        );
+      }
+      case 'and':
+      case 'or': {
+        const items = node.items.map((i) => this.resourceTest(i));
+        if (!items[0]) return undefined;
+        const last = node.t === 'or';
+        return (env) => {
+          for (const item of items) {
+            const v = item?.(env);
+            if (v === undefined || v === last) return v;
+          }
+          return !last;
+        };
+      }
+      default:
+        return this.#isOfResource(node) ? this.bool(node) : undefined;
+    }
+  }
+
+  #isOfResource(node: BoolNode): boolean {
+    const { functions, context } = this.#options;
+    for (const { segments } of pathsIn(node)) {
+      const isNamed = segments.length > 1 && CONTEXT_NAMES.get(segments[0]!.name) === 'resource';
+      if (!isNamed && (context !== 'resource' || CONTEXT_NAMES.has(segments[0]!.name))) return false;
+      if (segments[isNamed ? 1 : 0]!.name === 'cache') return false;
+    }
+    for (const name of callsIn(node)) {
+      const definition = functions.get(name);
+      if (!definition || definition.contexts || definition.isImpure) return false;
+    }
+    return true;
   }
 
   #compare({ op, left: l, right: r }: Extract<BoolNode, { t: 'compare' }>): Test {

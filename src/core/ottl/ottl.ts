@@ -1,6 +1,6 @@
 /** The language as processors use it: texts of statements and conditions → what runs over records. */
 
-import { type CompiledStatement, Compiler, type FunctionTable, type Test } from './compile.ts';
+import { type CompiledStatement, Compiler, type FunctionTable, type ResourceTest, type Test } from './compile.ts';
 import type { ContextName, Env } from './env.ts';
 import { callsIn, parseCondition, parseStatement, pathsIn } from './parser.ts';
 import { CONTEXT_NAMES } from './paths.ts';
@@ -46,10 +46,17 @@ export interface Texts {
   readonly conditions: readonly string[];
 }
 
+export interface Condition {
+  readonly text: string;
+  readonly test: Test;
+  /** The part of it that the resource decides. */
+  readonly resourceTest: ResourceTest | undefined;
+}
+
 export interface Program {
   readonly context: ContextName;
   readonly statements: readonly (CompiledStatement & { readonly text: string })[];
-  readonly conditions: readonly { readonly test: Test; readonly text: string }[];
+  readonly conditions: readonly Condition[];
   /** It may change the resource or scope above its records. */
   readonly writesShared: boolean;
   /** The same input always gives the same. */
@@ -111,7 +118,8 @@ export function compileProgram(texts: Texts, options: ProgramOptions): Program {
     }),
     conditions: conditions.map((node, i) => {
       const text = texts.conditions[i]!;
-      return { text, test: withText('condition', i, text, () => compiler.bool(node)) };
+      const test = withText('condition', i, text, () => compiler.bool(node));
+      return { text, test, resourceTest: compiler.resourceTest(node) };
     }),
   };
   return { context, ...program, writesShared: compiler.writesShared, isPure: compiler.isPure };
@@ -128,6 +136,22 @@ export function anyHolds(program: Program, env: Env, onError: OnError): boolean 
       onError(error, text);
     }
   return false;
+}
+
+/**
+ * Whether one of the conditions holds for all records below the resource that `env` stands on; undefined: that is a matter of
+ * the records, or a condition fails and is to fail for each of them.
+ */
+export function resourceHolds(program: Program, env: Env): boolean | undefined {
+  try {
+    for (const { resourceTest } of program.conditions) {
+      const v = resourceTest?.(env);
+      if (v !== false) return v;
+    }
+    return false;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Runs the statements for the record that `env` stands on. */

@@ -5,7 +5,10 @@ import { collector, componentContext, TestSource } from '../../../../test/helper
 import fc from '../../../../test/helpers/property.ts';
 import { type Group, makeBatch, type Signal } from '../../../core/batch.ts';
 import type { Processor, ProcessorDefinition } from '../../../core/component.ts';
+import { rewriteItems } from '../../../core/edit/rewrite.ts';
 import { retryable } from '../../../core/errors.ts';
+import { FILTER_FUNCTIONS } from '../../../core/ottl/functions/filter.ts';
+import { anyHolds, compileProgram, Env } from '../../../core/ottl/ottl.ts';
 import { EMPTY_SCOPE, resourceOf } from '../../../core/resource.ts';
 import { logRecords } from '../../../wire/otlp-logs.ts';
 import { metricsOf } from '../../../wire/otlp-metrics.ts';
@@ -134,6 +137,89 @@ test('propagate refuses the batch for good, and a group may have its own mode', 
     });
     assert.equal(source.ledger.snapshot().inFlight.records, 1);
   }
+});
+
+const ATOMS = [
+  'resource.attributes["a"] == "1"',
+  'resource.attributes[Concat(["b", resource.attributes["a"]], ".")] != nil',
+  'HasPrefix(resource.attributes["missing"], "x")',
+  'body == "x"',
+  'attributes["missing"] != nil',
+  FAILING,
+  'true',
+];
+const condition = fc.letrec<{ node: string }>((tie) => ({
+  node: fc.oneof(
+    { maxDepth: 3, withCrossShrink: true },
+    fc.constantFrom(...ATOMS),
+    fc.tuple(tie('node'), fc.constantFrom('and', 'or'), tie('node')).map(([a, op, b]) => `(${a} ${op} ${b})`),
+    tie('node').map((a) => `not (${a})`),
+  ),
+})).node;
+const RESOURCES = [{}, { a: '1' }, { a: '2', 'b.2': 'x' }, { a: '1', 'b.1': 'x' }].map((o) =>
+  resourceOf(new Map(Object.entries(o))),
+);
+
+test('what a resource decides for all its records is what each record would say', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(condition, { minLength: 1, maxLength: 3 }),
+      fc.array(
+        fc.tuple(
+          fc.constantFrom(...RESOURCES),
+          fc.array(fc.constantFrom('x', 'y', 'z'), { minLength: 1, maxLength: 3 }),
+        ),
+        { minLength: 1, maxLength: 4 },
+      ),
+      fc.constantFrom('ignore', 'propagate'),
+      async (conditions, lists, error_mode) => {
+        const program = compileProgram(
+          { statements: [], conditions },
+          { context: 'log', contexts: ['log', 'scope', 'resource'], functions: FILTER_FUNCTIONS },
+        );
+        const f = await filter({ error_mode, logs: { log_record: conditions } }, 'logs');
+        const source = new TestSource(false);
+        const env = new Env(f.context.clock);
+        for (const [resource, bodies] of lists) {
+          const group = source.group(bodies, resource);
+          let failed = false;
+          env.beginResource(resource);
+          const expected = rewriteItems(
+            group,
+            env.log,
+            new ProtoWriter(),
+            () => !failed && !anyHolds(program, env, () => (failed = error_mode === 'propagate')),
+          );
+          const run = f.processor.consume(makeBatch('logs', [group]));
+          if (failed) {
+            await assert.rejects(run);
+            continue;
+          }
+          await run;
+          assert.deepEqual(
+            bodiesOf(f.next.batches.splice(0).flatMap((b) => b.groups)),
+            expected.group ? bodiesOf([expected.group]) : [],
+          );
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test('groups of a resource that the conditions settle are not looked into, and what it becomes is looked at anew', async () => {
+  const conditions = ['resource.attributes["keep"] != "yes" and body != "alert"'];
+  const f = await filter({ logs: { log_record: conditions } }, 'logs');
+  const source = new TestSource(true);
+  const kept = resourceOf(new Map([['keep', 'yes']]));
+  // Not even a log record: whoever looked into it would fail.
+  const group: Group = { ...source.group(['x'], kept), items: Uint8Array.of(0x12, 0x7f) };
+  const batch = makeBatch('logs', [group, group]);
+  await f.processor.consume(batch);
+  assert.equal(f.next.batches[0], batch);
+  const other = resourceOf(new Map([['keep', 'no']]));
+  await f.processor.consume(makeBatch('logs', [source.group(['alert', 'x'], other), source.group(['y'], kept)]));
+  assert.deepEqual(bodiesOf(f.next.batches[1]!.groups), ['alert', 'y']);
 });
 
 /** Spans with an attribute n and events e1, e2. */

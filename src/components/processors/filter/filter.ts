@@ -1,6 +1,7 @@
 /**
- * Drops what conditions say. Conditions are looked at from the resource down to the record; kept records keep their
- * bytes, and dropped ones are settled as filtered when the next stage has accepted the others.
+ * Drops what conditions say. Conditions are looked at from the resource down to the record, and what the resource decides is
+ * decided once for each; kept records keep their bytes, and dropped ones are settled as filtered when the next stage has
+ * accepted the others.
  */
 import { type Batch, filtered, type Group, makeBatch, type Part } from '../../../core/batch.ts';
 import type { Processor, ProcessorContext } from '../../../core/component.ts';
@@ -16,7 +17,9 @@ import {
   Env,
   type OnError,
   type Program,
+  resourceHolds,
 } from '../../../core/ottl/ottl.ts';
+import type { Resource } from '../../../core/resource.ts';
 import { ProtoWriter } from '../../../wire/proto.ts';
 import { CONTEXTS, type ConditionGroup, type FilterConfig, instrument } from './index.ts';
 import { type Drop, legacyDrop } from './legacy.ts';
@@ -115,10 +118,37 @@ export function makeFilter(config: FilterConfig, ctx: ProcessorContext): Process
     });
   };
 
+  /** In the order of their turns, when nothing but these says what is dropped. */
+  const deciding =
+    legacy || spanevent || metric || datapoint || scope
+      ? rules.filter((r) => r.program.context === 'resource')
+      : [...rules].sort((a, b) => Number(b.program.context === 'resource') - Number(a.program.context === 'resource'));
+  const isAll = deciding.length === rules.length && !legacy;
+  /** By resource: one pod has many groups, of a few records each. */
+  const decided = new WeakMap<Resource, boolean | 'look'>();
+  /** Whether all records of the resource go, or stay; 'look': a matter of the records. */
+  const ofResource = (resource: Resource): boolean | 'look' => {
+    let known = decided.get(resource);
+    if (known !== undefined) return known;
+    env.beginResource(resource);
+    known = isAll ? false : 'look';
+    for (const { program } of deciding) {
+      const drops = resourceHolds(program, env);
+      if (drops === false) continue;
+      known = drops ?? 'look';
+      break;
+    }
+    decided.set(resource, known);
+    return known;
+  };
+  const dropAll = ({ parts, count }: Group): Rewritten => ({ group: undefined, dropped: parts, droppedCount: count });
+
   const visit = (group: Group): Rewritten => {
+    const known = ofResource(group.resource);
+    if (known !== 'look') return known ? dropAll(group) : { group, dropped: [], droppedCount: 0 };
     env.beginResource(group.resource);
     env.beginScope(group.scope);
-    if (resource?.() || scope?.()) return { group: undefined, dropped: group.parts, droppedCount: group.count };
+    if (resource?.() || scope?.()) return dropAll(group);
     return (signal === 'metrics' ? metrics(group) : records(group)) ?? { group, dropped: [], droppedCount: 0 };
   };
 
