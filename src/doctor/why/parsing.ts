@@ -1,53 +1,106 @@
-/** What the operators of a receiver make of the last lines of a file: run dry, bounded, no offset touched. */
+/** What a receiver makes of the last lines of a file: by its own reader and operators, run dry, bounded, no offset touched. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { fileAttributes } from '../../components/receivers/file_log/attributes.ts';
 import type { FileLogConfig } from '../../components/receivers/file_log/config.ts';
+import { makeReader, splitterOf } from '../../components/receivers/file_log/create.ts';
+import { LogFile } from '../../components/receivers/file_log/file.ts';
+import { makeHeader } from '../../components/receivers/file_log/header.ts';
+import type { FileReader } from '../../components/receivers/file_log/reader.ts';
+import { windowChanged } from '../../components/receivers/file_log/splitter.ts';
 import type { Batch } from '../../core/batch.ts';
 import type { Clock } from '../../core/clock.ts';
 import { Ledger } from '../../core/ledger.ts';
 import { type Logger, SILENT } from '../../core/log.ts';
 import { TelemetryRegistry } from '../../core/telemetry.ts';
 import { compileProgram } from '../../stanza/compile.ts';
+import { LOG_INTERVAL_MS } from '../../stanza/emitter.ts';
 import { LogsSink } from '../../stanza/sink.ts';
-import { Holds, Range, type Source } from '../../stanza/source.ts';
 import type { Value } from '../../wire/otlp.ts';
 
 const MAX_BYTES = 256 * 1024;
 const MAX_LINES = 50;
+const NL = 10;
 
 export interface DryRun {
+  /** That were looked at, blank ones not counted. */
   readonly lines: number;
+  /** That came out of the operators. */
+  readonly records: number;
   readonly batches: readonly Batch[];
-  readonly ledger: Ledger;
+  /** Records that operators dropped, by reason. */
+  readonly dropped: ReadonlyMap<string, number>;
   /** What operators complained about, with counts. */
   readonly complaints: ReadonlyMap<string, number>;
+  /** The first line, as it stands in the file. */
+  readonly firstLine: string;
 }
 
-/** The last whole lines of a file. */
-export function lastLines(path: string, maxLines = MAX_LINES): string[] {
+/** The end of a file, and where it begins there. */
+function endOf(path: string): { readonly bytes: Buffer; readonly from: number } {
   const fd = openSync(path, 'r');
   try {
     const { size } = fstatSync(fd);
-    const from = Math.max(0, size - MAX_BYTES);
-    const buffer = Buffer.alloc(size - from);
-    const n = readSync(fd, buffer, 0, buffer.length, from);
-    const lines = buffer.subarray(0, n).toString('utf8').split('\n');
-    // The first may have begun before, the last one may not be finished.
-    if (from > 0) lines.shift();
-    lines.pop();
-    return lines.filter((l) => l.trim() !== '').slice(-maxLines);
+    // Whole units of two bytes, for UTF-16.
+    const from = Math.max(0, size - MAX_BYTES) & ~1;
+    const bytes = Buffer.alloc(size - from);
+    return { bytes: bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, from)), from };
   } finally {
     closeSync(fd);
   }
 }
 
-export async function dryRun(
-  config: FileLogConfig,
-  id: string,
-  path: string,
-  lines: readonly string[],
-  clock: Clock,
-): Promise<DryRun> {
+interface Cut {
+  /** Where the first whole record begins. */
+  readonly begin: number;
+  /** Where the records begin that are looked at; those before only show operators what goes on here. */
+  readonly shown: number;
+}
+
+function cutOf(config: FileLogConfig, id: string, bytes: Buffer, isWhole: boolean): Cut {
+  const splitter = splitterOf(config, ['receivers', id]);
+  windowChanged(splitter);
+  const starts: number[] = [];
+  let end = 0;
+  while (splitter.next(bytes, end, bytes.length, false)) {
+    starts.push(end);
+    end = splitter.after;
+  }
+  if (end < bytes.length) starts.push(end);
+  // The first may have begun before.
+  if (!isWhole) starts.shift();
+  const begin = starts[0] ?? bytes.length;
+  let shown = bytes.length;
+  for (let lines = 0; starts.length > 0 && lines < MAX_LINES; ) {
+    const start = starts.pop()!;
+    lines += linesIn(bytes, start, shown);
+    shown = start;
+  }
+  // Where a record ends is known by the next one, so the reader does not stop before `shown` by itself.
+  return { begin: config.multiline.line_start_pattern === '' ? begin : shown, shown };
+}
+
+/** Without blank ones, and without one that is not finished. */
+function linesIn(bytes: Buffer, start: number, end: number): number {
+  let n = 0;
+  for (let p = start; p < end; ) {
+    const nl = bytes.indexOf(NL, p);
+    if (nl < 0 || nl >= end) break;
+    for (let i = p; i < nl; i++)
+      if (bytes[i]! > 32) {
+        n++;
+        break;
+      }
+    p = nl + 1;
+  }
+  return n;
+}
+
+const isLineEnd = (bytes: Buffer): boolean =>
+  bytes.at(-1) === NL || (bytes.at(-1) === 0 && bytes.at(-2) === NL && bytes.length % 2 === 0);
+
+export async function dryRun(config: FileLogConfig, id: string, path: string, clock: Clock): Promise<DryRun> {
+  const { bytes, from } = endOf(path);
+  const { begin, shown } = cutOf(config, id, bytes, from === 0);
   const sink = new LogsSink();
   const complaints = new Map<string, number>();
   const complain = (message: string, fields?: Readonly<Record<string, unknown>>): void => {
@@ -60,46 +113,85 @@ export async function dryRun(
     warn: (m, f) => complain(m, { ...fields, ...f }),
     with: (more) => bound({ ...fields, ...more }),
   });
-  const program = await compileProgram(config, {
+  let laterMs = 0;
+  const common = {
     log: bound({}),
-    clock,
+    clock: {
+      nowMs: () => clock.nowMs(),
+      nowUnixNano: () => clock.nowUnixNano(),
+      monotonicMs: () => clock.monotonicMs() + laterMs,
+    },
     telemetry: new TelemetryRegistry(),
-    sink,
-    path: ['receivers', id],
-  });
-  const ledger = new Ledger();
+  };
+  const at = ['receivers', id];
+  const program = await compileProgram(config, { ...common, sink, path: at });
+  const header = config.header && (await makeHeader(config, { ...common, path: [...at, 'header'] }));
+  const reader = makeReader(config, { program, sink, header, clock: common.clock, path: at });
   const base = new Map<string, Value>(program.baseAttributes);
-  let attributes: Source['attributes'] = base;
+  let attributes: ReadonlyMap<string, Value> = base;
   try {
     attributes = fileAttributes(config, path, base);
   } catch (e) {
     complain((e as Error).message);
   }
-  const source: Source = {
+  const ledger = new Ledger();
+  const file = new LogFile({
+    id: 0,
     path,
     attributes,
     resource: program.baseResource,
-    ledger,
-    holds: new Holds(),
-    range: new Range(0, ledger, () => {}),
-    memo: undefined,
-  };
-  let offset = 0;
-  for (const line of lines) {
-    const buf = Buffer.from(line.trim());
-    ledger.read(0, buf.length + 1);
-    program.token(source, {
-      buf,
-      start: 0,
-      end: buf.length,
-      offset,
-      bytes: buf.length + 1,
-      raw: false,
-      extra: undefined,
-    });
-    offset += buf.length + 1;
-  }
+    identity: { device: 0, inode: 0, bornMs: 0 },
+    // Complete, so that nobody looks for the rest of it.
+    fingerprint: Buffer.alloc(config.fingerprint_size),
+    tail: Buffer.alloc(0),
+    offset: from + begin,
+    recordNumber: 0,
+    headerDone: from > 0 || header === undefined,
+    parent: ledger,
+    events: { settled() {}, touched() {} },
+  });
+  feed(reader, sink, file, bytes, begin, shown);
+  sink.seal();
+  sink.takeReady();
+  complaints.clear();
+  // What was complained about already is told again.
+  laterMs = LOG_INTERVAL_MS;
+  const before = ledger.snapshot();
+  const { batches, end } = feed(reader, sink, file, bytes, shown, bytes.length);
+  // A record whose end only the next one would show is given out after a while.
+  const rest = bytes.subarray(end);
+  if (config.force_flush_period > 0 && rest.length > 0 && isLineEnd(rest)) reader.flush(file, bytes, end, bytes.length);
   program.flush();
   sink.seal();
-  return { lines: lines.length, batches: sink.takeReady(), ledger, complaints };
+  batches.push(...sink.takeReady());
+  const dropped = new Map<string, number>();
+  for (const [reason, { records }] of ledger.snapshot().filteredBy) {
+    const n = records - (before.filteredBy.get(reason)?.records ?? 0);
+    if (n > 0) dropped.set(reason, n);
+  }
+  return {
+    lines: linesIn(bytes, shown, bytes.length),
+    records: batches.reduce((n, b) => n + b.count, 0),
+    batches,
+    dropped,
+    complaints,
+    firstLine: bytes
+      .subarray(shown, shown + 200)
+      .toString('utf8')
+      .split('\n')[0]!,
+  };
+}
+
+/** As the receiver does, piece by piece. `end`: of the last record that is finished. */
+function feed(reader: FileReader, sink: LogsSink, file: LogFile, bytes: Buffer, start: number, end: number) {
+  const batches: Batch[] = [];
+  let p = start;
+  while (p < end) {
+    const taken = reader.feed(file, bytes, p, end, false);
+    if (taken === 0) break;
+    p += taken;
+    reader.advance(file, bytes, p, taken);
+    if (sink.hasReady) batches.push(...sink.takeReady());
+  }
+  return { batches, end: p };
 }

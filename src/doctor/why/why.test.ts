@@ -137,6 +137,55 @@ test('operators that complain, and operators that drop', async (t) => {
   assert.match(dropped!.how, /dropped: 1 filter/);
 });
 
+test('lines that belong together are joined as the receiver and its operators join them', async (t) => {
+  const trace = ['2026-11-22 boom', '  at a', '  at b', '2026-11-22 fine'];
+  const recombine = `{type: container}, {type: recombine, combine_field: body, is_first_entry: 'body matches "^[0-9]"'}`;
+  const ways: [string, readonly string[], (lines: readonly string[]) => void, string][] = [
+    [recombine, trace, (lines) => write('app', lines), 'file_log: container → recombine'],
+    [
+      '',
+      trace,
+      (lines) => writeFileSync(file('app'), lines.map((l) => `${l}\n`).join('')),
+      'file_log: multiline line_start_pattern ^\\d{4}-',
+    ],
+    [
+      '',
+      trace.map((l) => (l.startsWith(' ') ? l : `${l};`)).toReversed(),
+      (lines) => writeFileSync(file('app'), lines.map((l) => `${l}\n`).join('')),
+      'file_log: multiline line_end_pattern ;\\n',
+    ],
+  ];
+  for (const [operators, lines, put, how] of ways) {
+    put(lines);
+    const [, key, pattern] = / multiline (\w+) (.*)$/.exec(how) ?? [];
+    const multiline = key === undefined ? '' : `multiline: {${key}: '${pattern}'}\n    `;
+    const text = config({ operators }).replace('    include:', `    ${multiline}include:`);
+    const { results } = await ask(t, { config: text });
+    const [found, ...more] = section(results, 'parsing');
+    assert.deepEqual([told([found!])[0], more], ['ok: 4 lines of app become 2 records', []], how);
+    assert.equal(found!.how, how);
+    assert.match(section(results, 'destination')[0]!.how, /the last: "(?:2026-11-22 fine|at b.*2026-11-22 boom;)"/);
+  }
+});
+
+test('the records that are shown begin where a group of lines begins', async (t) => {
+  const recombine = `{type: container}, {type: recombine, combine_field: body, is_last_entry: 'body == "}"', combine_with: ""}, {type: json_parser}`;
+  const record = ['{', '"a": 1,', '"b": 2', '}'];
+  // 50 lines from the end is in the middle of one, and what begins before it is joined all the same.
+  write('app', Array.from({ length: 40 }, () => record).flat());
+  const { results } = await ask(t, { config: config({ operators: recombine }) });
+  assert.deepEqual(told(section(results, 'parsing')), ['ok: 50 lines of app become 13 records']);
+  assert.match(section(results, 'destination')[0]!.how, /attributes .*\ba, b\b/);
+});
+
+test('multiline where the runtime puts something before each line is told', async (t) => {
+  write('app', ['2026 boom', '  at a', '2026 fine']);
+  const text = config().replace('    include:', `    multiline: {line_start_pattern: '^\\d{4} '}\n    include:`);
+  const [found] = section((await ask(t, { config: text })).results, 'parsing');
+  assert.match(told([found!])[0]!, /^warning: 3 lines of app become 1 record: multiline sees lines with what the/);
+  assert.match(found!.fix!, /type: recombine/);
+});
+
 test('filters behind the receiver are run, and what they drop is told', async (t) => {
   write('app', ['keep me', 'GET /healthz', 'GET /healthz']);
   const processors = `filter/health: {logs: {log_record: ['IsMatch(body, "healthz")']}}`;

@@ -11,7 +11,7 @@ import { fieldsOf, nodeOf, textOf } from '../objects.ts';
 import { enrichmentOf, resourceFromPath } from './enrichment.ts';
 import { type Match, matchFiles } from './matching.ts';
 import { readOffsets } from './offsets.ts';
-import { type DryRun, dryRun, lastLines } from './parsing.ts';
+import { type DryRun, dryRun } from './parsing.ts';
 import { passThrough } from './passage.ts';
 import { execLine, isActive, type Subject, type SubjectOptions, subjectOf } from './subject.ts';
 
@@ -80,20 +80,20 @@ interface Sections {
 async function follow(ctx: DoctorContext, s: Subject, m: Match, exec: string, out: Sections): Promise<void> {
   const { receiver, file, tier } = m;
   const config = tier.config!;
-  const operators = ((receiver.value as FileLogConfig).operators ?? []).map((o) => textOf(fieldsOf(o)['type']));
+  const steps = stepsOf(receiver.value as FileLogConfig);
   let dry: DryRun | undefined;
   if (file.sizeBytes === undefined)
     out.parsing.push(
       unknown(
         `the lines of ${file.container} can only be read on its node`,
-        `operators of ${receiver.id}: ${operators.join(' → ') || 'none'}`,
+        `${receiver.id}: ${steps.join(' → ') || 'no operators'}`,
         exec,
       ),
     );
   else
     try {
-      dry = await dryRun(receiver.value as FileLogConfig, receiver.id, file.path, lastLines(file.path), ctx.clock);
-      out.parsing.push(parsed(file.container, receiver, operators, dry));
+      dry = await dryRun(receiver.value as FileLogConfig, receiver.id, file.path, ctx.clock);
+      out.parsing.push(...parsed(file.container, receiver, steps, dry));
     } catch (e) {
       const isDenied = (e as NodeJS.ErrnoException).code === 'EACCES';
       out.parsing.push(
@@ -107,8 +107,7 @@ async function follow(ctx: DoctorContext, s: Subject, m: Match, exec: string, ou
   // Every pipeline gets all records; batches are settled by the first that reads them, so each has its own run.
   const pipelines = config.pipelines.filter((p) => p.signal === 'logs' && p.receivers.includes(receiver.id));
   for (const p of pipelines) {
-    const again =
-      dry && (await dryRun(receiver.value as FileLogConfig, receiver.id, file.path, lastLines(file.path), ctx.clock));
+    const again = dry && (await dryRun(receiver.value as FileLogConfig, receiver.id, file.path, ctx.clock));
     await along(ctx, s, config, p, file.container, before, again, out, new Set());
   }
 }
@@ -152,7 +151,7 @@ async function along(
     );
   } else {
     const { steps, out: n, example } = await passThrough(ctx, p, processors, dry.batches, resource);
-    const total = dry.ledger.snapshot().read.records;
+    const total = dry.records;
     const text = example?.record ? `; the last: ${excerpt(example.record)}` : '';
     const how = `${steps.join(' → ') || 'no processors'}${text}`;
     const to = `${p.id} → ${targets.join(', ')}`;
@@ -206,24 +205,47 @@ function excerpt(r: {
   return `${JSON.stringify(cut)}${r.severityText ? `, severity ${r.severityText}` : ''}, attributes ${some([...r.attributes.keys()], 10) || 'none'}`;
 }
 
-function parsed(container: string, receiver: ConfiguredComponent, operators: readonly string[], dry: DryRun): Finding {
-  const { read, filteredBy } = dry.ledger.snapshot();
-  const dropped = [...filteredBy].map(([reason, a]) => `${a.records} ${reason}`);
-  const how = `${receiver.id}: ${operators.join(' → ') || 'no operators'}${dropped.length > 0 ? `; dropped: ${dropped.join(', ')}` : ''}`;
-  if (dry.lines === 0) return unknown(`${container} has written no whole line yet`, how);
-  const made = dry.batches.reduce((n, b) => n + b.count, 0);
-  const what = `${count(dry.lines, 'line')} of ${container} ${dry.lines === 1 ? 'becomes' : 'become'} ${count(made, 'record')}`;
+/** What the receiver does with lines, in order. */
+function stepsOf({ multiline, operators }: FileLogConfig): string[] {
+  const pattern = (['line_start_pattern', 'line_end_pattern'] as const).find((key) => multiline[key] !== '');
+  return [
+    ...(pattern === undefined ? [] : [`multiline ${pattern} ${multiline[pattern]}`]),
+    ...operators.map((o) => textOf(fieldsOf(o)['type'])),
+  ];
+}
+
+/** A line as the runtime writes it. */
+const RUNTIME_LINE = /^(?:\S+ (?:stdout|stderr) [FP] |\{"log":")/;
+
+function parsed(container: string, receiver: ConfiguredComponent, steps: readonly string[], dry: DryRun): Finding[] {
+  const dropped = [...dry.dropped].map(([reason, n]) => `${n} ${reason}`);
+  const how = `${receiver.id}: ${steps.join(' → ') || 'no operators'}${dropped.length > 0 ? `; dropped: ${dropped.join(', ')}` : ''}`;
+  if (dry.lines === 0) return [unknown(`${container} has written no whole line yet`, how)];
+  const what = `${count(dry.lines, 'line')} of ${container} ${dry.lines === 1 ? 'becomes' : 'become'} ${count(dry.records, 'record')}`;
+  const pattern = steps.find((step) => step.startsWith('multiline '));
+  if (pattern !== undefined && RUNTIME_LINE.test(dry.firstLine))
+    return [
+      warning(
+        `${what}: multiline sees lines with what the runtime puts before them, not those of the program`,
+        `${how}; a line of the file: ${JSON.stringify(dry.firstLine.slice(0, 60))}`,
+        `instead of multiline, behind container: {type: recombine, combine_field: body, is_first_entry: 'body matches "^…"'}`,
+      ),
+    ];
   if (dry.complaints.size > 0) {
     const texts = [...dry.complaints].map(([text, n]) => `${text}${n > 1 ? ` (${n} ×)` : ''}`);
-    return warning(
-      `${what}, and operators complain`,
-      `${how}; ${some(texts, 3)}`,
-      'on_error: send_quiet keeps such lines as they are; auto_parser takes only what is really JSON',
-    );
+    return [
+      warning(
+        `${what}, and operators complain`,
+        `${how}; ${some(texts, 3)}`,
+        'on_error: send_quiet keeps such lines as they are; auto_parser takes only what is really JSON',
+      ),
+    ];
   }
-  return read.records === 0 && made === 0
-    ? failure(`${what}: none gets through`, how, 'look at filter operators and on_error: drop')
-    : ok(what, how);
+  return [
+    dry.records === 0
+      ? failure(`${what}: none gets through`, how, 'look at filter operators and on_error: drop')
+      : ok(what, how),
+  ];
 }
 
 async function deliveryOf(ctx: DoctorContext, s: Subject, ways: readonly Match[], exec: string): Promise<Finding[]> {
