@@ -61,6 +61,12 @@ export class Position {
     return this.#open.length === 0;
   }
 
+  /** Up to here everything was handed on, settled or not; undefined when some of it has no version yet. */
+  get handedOn(): string | undefined {
+    const last = this.#open.at(-1);
+    return this.#open.some((range) => range.version === undefined) ? undefined : (last?.version ?? this.#settled);
+  }
+
   begin(): Range {
     const range = new Range(this, this.#ledger);
     this.#open.push(range);

@@ -47,6 +47,7 @@ export class RecordDelivery {
   #bytes = 0;
   #unsettledBytes = 0;
   #waiting: (() => void) | undefined;
+  #hasLeft = false;
 
   constructor(options: RecordDeliveryOptions) {
     this.#options = options;
@@ -61,6 +62,11 @@ export class RecordDelivery {
     this.#bytes += bytes;
     this.#unsettledBytes += bytes;
     group.parts.push({ ack: this.#counted(ack), records: 1, bytes });
+  }
+
+  /** Something was not taken until the end, and has to be read again. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
   }
 
   get isFull(): boolean {
@@ -132,7 +138,10 @@ export class RecordDelivery {
         if (suppressed !== undefined)
           log.warn('Batch was refused; trying again', { error, log_records: batch.count, suppressed });
         // What is not taken is not settled, so it is read again after the next start.
-        if (isLast) return;
+        if (isLast) {
+          this.#hasLeft = true;
+          return;
+        }
         await wait(backoff.next(e instanceof DeliveryError ? e.retryAfterMs : 0), stopping);
       }
     }

@@ -8,6 +8,7 @@ import type { BackoffOptions } from './backoff.ts';
 import type { KubernetesClient } from './client.ts';
 import { isEvent } from './event.ts';
 import { Folding } from './folding.ts';
+import { furthest } from './handover.ts';
 import type { ResourceType, Selection } from './object.ts';
 import { type ObjectChange, streamObjects } from './object-stream.ts';
 import { Position, type Range } from './position.ts';
@@ -29,6 +30,8 @@ export interface RecordStreamOptions {
   readonly ledger: Ledger;
   readonly delivery: RecordDelivery;
   readonly store: PositionStore | undefined;
+  /** Of streams that ended while their records were on their way: who leads again in the same process goes on there. */
+  readonly ended?: Map<string, Position> | undefined;
   /** Of the stored version. */
   readonly key: string;
   /** Where to begin when nothing is stored; undefined: now. */
@@ -46,7 +49,9 @@ export interface RecordStreamOptions {
 /** Runs until the signal. */
 export async function streamRecords(o: RecordStreamOptions, signal: AbortSignal): Promise<void> {
   const { clock, log, delivery, store, ledger } = o;
-  const position = new Position(ledger, (version) => store?.set(o.key, version));
+  const before = o.ended?.get(o.key);
+  o.ended?.delete(o.key);
+  const position = before ?? new Position(ledger, (version) => store?.set(o.key, version));
   const unreadable = new RateLimit(10_000, () => clock.monotonicMs());
 
   function send(change: ObjectChange, range: Range, folded = 0): void {
@@ -84,7 +89,7 @@ export async function streamRecords(o: RecordStreamOptions, signal: AbortSignal)
       selection: o.selection,
       log,
       monotonicMs: () => clock.monotonicMs(),
-      version: store?.get(o.key) ?? o.version,
+      version: furthest(store?.get(o.key), before?.handedOn) ?? o.version,
       withInitialState: o.withInitialState,
       ...(o.backoff ? { backoff: o.backoff } : {}),
     },
@@ -136,4 +141,5 @@ export async function streamRecords(o: RecordStreamOptions, signal: AbortSignal)
   clearTimeout(timer);
   folding?.due(0, true);
   await flush();
+  if (position.handedOn !== undefined && !delivery.hasLeft) o.ended?.set(o.key, position);
 }

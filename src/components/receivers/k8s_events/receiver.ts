@@ -6,6 +6,7 @@ import { scopeOf } from '../../../core/resource.ts';
 import { type ApiServer, openApiServer } from '../../../kubernetes/api-server.ts';
 import type { BackoffOptions } from '../../../kubernetes/backoff.ts';
 import { whileLeading } from '../../../kubernetes/leader.ts';
+import type { Position } from '../../../kubernetes/position.ts';
 import { openPositionStore, type PositionStore, positionKey } from '../../../kubernetes/position-store.ts';
 import { RecordDelivery } from '../../../kubernetes/record-delivery.ts';
 import { streamRecords } from '../../../kubernetes/record-stream.ts';
@@ -33,6 +34,7 @@ export function k8sEventsReceiver(
   const scope = scopeOf(SCOPE, ctx.build.version);
   const stopping = new AbortController();
   const monotonicMs = () => clock.monotonicMs();
+  const ended = new Map<string, Position>();
   let store: PositionStore | undefined;
   let end: (() => Promise<void>) | undefined;
 
@@ -57,6 +59,7 @@ export function k8sEventsReceiver(
         ledger,
         delivery,
         store,
+        ended,
         key: positionKey('events', namespace),
         version: undefined,
         withInitialState: false,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { until } from '../../../../test/helpers/component.ts';
 import { permanent, retryable } from '../../../core/errors.ts';
+import { Handover } from '../../../kubernetes/handover.ts';
 import type { KubernetesObject } from '../../../kubernetes/object.ts';
 import type { Draft } from '../../../kubernetes/simulated/population.ts';
 import { MemoryStorage, pod, startApiServer } from '../../../kubernetes/testing.ts';
@@ -527,6 +528,56 @@ describe('k8s_objects at the start', () => {
     await until(() => r.server.openWatches === 0);
     listener!.started();
     await until(() => r.server.openWatches === 1);
+  });
+
+  it('when it leads again, goes on behind what is still on its way; what was not taken is read again', async (t) => {
+    let listener: { started(): void; stopped(): void } | undefined;
+    const handover = new Handover();
+    const elector = { handover, onLeadership: (l: typeof listener) => ((listener = l), () => {}) };
+    let refuses = false;
+    const r = await rig(
+      t,
+      { ...watchPods, k8s_leader_elector: 'k8s_leader_elector' },
+      {
+        extensions: { k8s_leader_elector: elector },
+        settles: false,
+        consume() {
+          if (refuses) throw retryable('full');
+        },
+      },
+    );
+    const { population, server } = r.running;
+    const put = (name: string) => population.put('pods', pod(name));
+    const lead = async () => {
+      listener!.started();
+      await until(() => server.openWatches === 1);
+    };
+    const resign = async () => {
+      listener!.stopped();
+      await until(() => server.openWatches === 0);
+    };
+    const left = () => handover.get('k8sobjects/latestResourceVersion/pods');
+    await r.receiver.start();
+    await lead();
+    const begin = left();
+    put('a');
+    await until(() => r.unsettled === 1);
+    await resign();
+    put('b');
+    await lead();
+    await until(() => r.unsettled === 2);
+    assert.deepEqual(r.texts(), ['ADDED a', 'ADDED b']);
+    assert.equal(left(), begin, 'nothing of it is settled');
+    r.settleAll();
+    assert.equal(left(), String(population.revision));
+    refuses = true;
+    put('c');
+    await until(() => r.lines.some((l) => /refused/.test(l.message)));
+    await resign();
+    refuses = false;
+    await lead();
+    await until(() => r.unsettled === 1);
+    assert.deepEqual(r.texts(), ['ADDED a', 'ADDED b', 'ADDED c']);
   });
 
   it('refuses extensions that are missing or of another kind', async (t) => {

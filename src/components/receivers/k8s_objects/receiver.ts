@@ -11,6 +11,7 @@ import { discover } from '../../../kubernetes/discovery.ts';
 import { whileLeading } from '../../../kubernetes/leader.ts';
 import { list } from '../../../kubernetes/list.ts';
 import type { KubernetesObject } from '../../../kubernetes/object.ts';
+import type { Position } from '../../../kubernetes/position.ts';
 import { openPositionStore, type PositionStore } from '../../../kubernetes/position-store.ts';
 import { RecordDelivery } from '../../../kubernetes/record-delivery.ts';
 import { Trouble } from '../../../kubernetes/trouble.ts';
@@ -35,6 +36,7 @@ export class K8sObjectsReceiver implements Receiver {
   readonly #ledger = new Ledger();
   readonly #counters: ReceiverCounters;
   readonly #stopping = new AbortController();
+  readonly #ended = new Map<string, Position>();
   #store: PositionStore | undefined;
   #end: (() => Promise<void>) | undefined;
 
@@ -155,6 +157,9 @@ export class K8sObjectsReceiver implements Receiver {
     if (plan.object.mode === 'pull')
       return runPull({ ...common, intervalMs: intervalOf(this.#config, plan.object) }, signal);
     const withInitialState = this.#config.include_initial_state;
-    return runWatch({ ...common, store: this.#store, withInitialState, backoff: this.#backoff }, signal);
+    return runWatch(
+      { ...common, store: this.#store, ended: this.#ended, withInitialState, backoff: this.#backoff },
+      signal,
+    );
   }
 }

@@ -8,7 +8,7 @@ import { encodeRecord, resourceFor, watchAttributes } from './record.ts';
 
 export type WatchStreamOptions = Pick<
   RecordStreamOptions,
-  'clock' | 'log' | 'ledger' | 'delivery' | 'store' | 'withInitialState' | 'backoff'
+  'clock' | 'log' | 'ledger' | 'delivery' | 'store' | 'ended' | 'withInitialState' | 'backoff'
 > & { readonly plan: PlannedStream; readonly client: KubernetesClient };
 
 export function runWatch({ plan, ...common }: WatchStreamOptions, signal: AbortSignal): Promise<void> {
@@ -22,6 +22,7 @@ export function runWatch({ plan, ...common }: WatchStreamOptions, signal: AbortS
       ...common,
       // A version that is configured is where every watch begins, as upstream.
       store: hasVersion ? undefined : common.store,
+      ended: hasVersion ? undefined : common.ended,
       type,
       selection,
       key,
