@@ -109,14 +109,15 @@ export function asText(v: Value): string {
   if (typeof v === 'string') return v;
   if (v === null) return '';
   if (v instanceof Uint8Array) return Buffer.from(v).toString('base64');
-  if (typeof v === 'object') return JSON.stringify(plain(v));
-  return String(v);
+  return typeof v === 'object' ? jsonText(v) : String(v);
 }
 
-function plain(v: Value): unknown {
-  if (v instanceof Map) return Object.fromEntries([...v].map(([k, x]) => [k, plain(x)]));
-  if (Array.isArray(v)) return v.map(plain);
-  return typeof v === 'bigint' || v instanceof Uint8Array ? asText(v) : v;
+/** Whole numbers keep all their digits. */
+function jsonText(v: Value): string {
+  if (v instanceof Map) return `{${[...v].map(([k, x]) => `${JSON.stringify(k)}:${jsonText(x)}`).join(',')}}`;
+  if (Array.isArray(v)) return `[${v.map(jsonText).join(',')}]`;
+  if (typeof v === 'bigint') return String(v);
+  return JSON.stringify(v instanceof Uint8Array ? asText(v) : v);
 }
 
 const asObject = (entries: readonly (readonly [string, Value])[]): string =>
