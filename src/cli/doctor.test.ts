@@ -114,6 +114,7 @@ test('doctor and why with a kubeconfig', async (t) => {
       'rights',
       'kubelet',
       'destinations',
+      'clocks',
       'victoria-logs',
       'delivery',
       'rotation',

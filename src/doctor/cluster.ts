@@ -24,6 +24,7 @@ export const RESOURCES = {
   daemonsets: apps('daemonsets'),
   deployments: apps('deployments'),
   statefulsets: apps('statefulsets'),
+  leases: { group: 'coordination.k8s.io', version: 'v1', resource: 'leases' },
   endpointslices: { group: 'discovery.k8s.io', version: 'v1', resource: 'endpointslices' },
 } as const satisfies Record<string, ResourceType>;
 

@@ -5,6 +5,7 @@ import type { Environment } from '../core/environment.ts';
 import type { Logger } from '../core/log.ts';
 import type { CollectorConfig } from '../deploy/config.ts';
 import type { Access } from '../kubernetes/access.ts';
+import type { ClockReading } from './clocks.ts';
 import type { ClusterReader } from './cluster.ts';
 import type { CheckResult, Finding } from './finding.ts';
 import type { Workload } from './objects.ts';
@@ -66,6 +67,10 @@ export interface DoctorContext {
   readonly cluster: ClusterReader | undefined;
   readonly clusterProblem: string;
   readonly access: Access | undefined;
+  /** The clock of the API server; undefined when it did not tell. */
+  readonly serverClock: ClockReading | undefined;
+  /** By the clock of the API server: what ages of objects are counted to. */
+  readonly serverNowMs: () => number;
   /** Of the cluster: `v1.34.1`; '' when not known. */
   readonly version: string;
   readonly tiers: readonly Tier[];

@@ -7,6 +7,7 @@ import type { Access } from '../kubernetes/access.ts';
 import { explainApiRefusal } from '../kubernetes/api-server.ts';
 import { KubernetesClient } from '../kubernetes/client.ts';
 import type { KubernetesObject } from '../kubernetes/object.ts';
+import { type ClockReading, readingOf } from './clocks.ts';
 import { ClusterReader, isProblem, RESOURCES } from './cluster.ts';
 import { type DoctorConfig, type DoctorContext, memo, type Tier } from './context.ts';
 import {
@@ -56,11 +57,17 @@ export interface GatherOptions {
 
 export async function gather(o: GatherOptions): Promise<DoctorContext & { close(): void }> {
   const { isInside, namespace, access, env, clock, log, signal } = o;
-  const client = access && new KubernetesClient(access, { name: 'API server', explain: explainApiRefusal });
+  let serverClock: ClockReading | undefined;
+  let askedMs = clock.nowMs();
+  const onDate = (date: string): void => {
+    serverClock ??= readingOf(date, askedMs, clock);
+  };
+  const client = access && new KubernetesClient(access, { name: 'API server', explain: explainApiRefusal, onDate });
   let cluster = client && new ClusterReader(client, signal);
   let clusterProblem = o.accessProblem;
   let version = '';
   if (cluster) {
+    askedMs = clock.nowMs();
     const answer = await cluster.json('/version');
     if (!isProblem(answer)) version = textOf(fieldsOf(answer.value)['gitVersion']);
     else if (answer.status === 0) {
@@ -76,6 +83,8 @@ export async function gather(o: GatherOptions): Promise<DoctorContext & { close(
     cluster,
     clusterProblem,
     access,
+    serverClock,
+    serverNowMs: () => clock.nowMs() + (serverClock?.aheadMs ?? 0),
     version,
     tiers,
     workloads: found.workloads,

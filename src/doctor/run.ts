@@ -1,6 +1,7 @@
 /** Runs the checks of `sluice doctor`, each for itself: one that fails does not keep the others from telling. */
 import { messageOf } from '../core/errors.ts';
 import { agents } from './checks/agents.ts';
+import { clocks } from './checks/clocks.ts';
 import { configuration } from './checks/configuration.ts';
 import { delivery } from './checks/delivery.ts';
 import { destinations } from './checks/destinations.ts';
@@ -27,6 +28,7 @@ export const CHECKS: readonly Check[] = [
   rights,
   kubelet,
   destinations,
+  clocks,
   victoriaLogs,
   delivery,
   rotation,

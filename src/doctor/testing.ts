@@ -15,6 +15,9 @@ import type { Check } from './context.ts';
 import type { Finding } from './finding.ts';
 import { gather } from './gather.ts';
 
+/** Of doctor's clock in tests. */
+export const NOON_MS = Date.UTC(2026, 10, 22, 12);
+
 const RESOURCES: readonly SimulatedResource[] = [
   ...CLUSTER_RESOURCES,
   { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', isNamespaced: true },
@@ -28,17 +31,20 @@ export interface TestCluster {
   allowed: ReadonlySet<string> | undefined;
   /** Users that were asked about; '' for ourselves. */
   readonly reviewed: string[];
+  /** Its clock; that of doctor stands at noon, too. */
+  nowMs: number;
   /** Answers of paths that the simulation does not have. */
   readonly texts: Map<string, string>;
   stop(): Promise<void>;
 }
 
 export async function startCluster(options: SimulatedApiServerOptions = {}): Promise<TestCluster> {
-  const population = new Population({ nowMs: () => Date.UTC(2026, 10, 22, 12), resources: RESOURCES });
+  const population = new Population({ nowMs: () => NOON_MS, resources: RESOURCES });
   const server = new SimulatedApiServer(population, options);
   const texts = new Map<string, string>();
   const listener = createServer(async (req, res) => {
     const path = new URL(req.url!, 'http://x').pathname;
+    res.setHeader('date', new Date(cluster.nowMs).toUTCString());
     const text = texts.get(path);
     if (text !== undefined) res.end(text);
     else if (path.startsWith('/apis/authorization.k8s.io/v1/')) {
@@ -59,6 +65,7 @@ export async function startCluster(options: SimulatedApiServerOptions = {}): Pro
     population,
     server,
     allowed: undefined,
+    nowMs: NOON_MS,
     reviewed: [],
     texts,
     async stop() {

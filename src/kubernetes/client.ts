@@ -60,6 +60,8 @@ export interface KubernetesClientOptions {
   readonly name: string;
   /** What to add to the message of a refusal. */
   readonly explain?: (status: number, body: string, path: string, method: string) => string | undefined;
+  /** Given the header Date of each answer. */
+  readonly onDate?: (date: string) => void;
 }
 
 interface Connections {
@@ -184,6 +186,7 @@ export class KubernetesClient {
           signal,
           progress,
         );
+        if (answer.headers.date !== undefined) this.#options.onDate?.(answer.headers.date);
         const isDone = answer.statusCode === 200 || (answer.statusCode === 201 && method !== 'GET');
         if (!isDone) throw await this.#refusal(answer, url, path, method, signal);
         this.#advice = undefined;

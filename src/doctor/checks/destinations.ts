@@ -3,6 +3,7 @@ import { connect, isIP } from 'node:net';
 import { messageOf } from '../../core/errors.ts';
 import { createHttpClient, type HttpClient } from '../../core/http-client.ts';
 import type { HttpClientConfig } from '../../core/schema.ts';
+import { type ClockReading, readingOf } from '../clocks.ts';
 import { isProblem, RESOURCES } from '../cluster.ts';
 import type { Check, ConfiguredComponent, DoctorContext, Tier } from '../context.ts';
 import { type Finding, failure, ok, unknown, warning } from '../finding.ts';
@@ -25,19 +26,34 @@ interface Target {
 export const destinations: Check = {
   id: 'destinations',
   title: 'Destinations',
-  async run(ctx) {
-    const out: Finding[] = [];
-    const seen = new Set<string>();
-    for (const tier of ctx.tiers)
-      for (const target of targetsOf(tier)) {
-        const key = `${target.id} ${target.url.href}`;
-        if (seen.has(key)) continue;
-        seen.add(key);
-        out.push(await probe(ctx, target));
-      }
-    return out;
-  },
+  run: async (ctx) => (await probes(ctx)).map((p) => p.finding),
 };
+
+export interface Probe {
+  readonly finding: Finding;
+  /** `http://host:port` */
+  readonly origin: string;
+  /** Of the server that answered. */
+  readonly clock: ClockReading | undefined;
+}
+
+/** Each destination is asked once for all checks. */
+export const probes = (ctx: DoctorContext): Promise<Probe[]> => ctx.once('probes', () => probeAll(ctx));
+
+async function probeAll(ctx: DoctorContext): Promise<Probe[]> {
+  const out: Probe[] = [];
+  const seen = new Set<string>();
+  for (const tier of ctx.tiers)
+    for (const target of targetsOf(tier)) {
+      const key = `${target.id} ${target.url.href}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      let clock: ClockReading | undefined;
+      const finding = await probe(ctx, target, (reading) => (clock = reading));
+      out.push({ finding, origin: target.url.origin, clock });
+    }
+  return out;
+}
 
 /** Without user, password and query: they may be secrets. */
 const shown = (url: URL): string => `${url.protocol}//${url.host}${url.pathname}`;
@@ -83,7 +99,11 @@ function targetsOfExporter(tier: Tier, c: ConfiguredComponent): Target[] {
   }
 }
 
-async function probe(ctx: DoctorContext, target: Target): Promise<Finding> {
+async function probe(
+  ctx: DoctorContext,
+  target: Target,
+  onClock: (reading: ClockReading | undefined) => void,
+): Promise<Finding> {
   const { url, id, tier } = target;
   const name = `${id} of ${tier.name}`;
   const host = url.hostname.replace(/^\[|\]$/g, '');
@@ -111,7 +131,9 @@ async function probe(ctx: DoctorContext, target: Target): Promise<Finding> {
       'content-type': 'application/x-protobuf',
       ...(isWrite ? { 'content-encoding': 'snappy', 'x-prometheus-remote-write-version': '0.1.0' } : {}),
     };
+    const fromMs = ctx.clock.nowMs();
     const answer = await client.post(url, headers, isWrite ? EMPTY_SNAPPY : Buffer.alloc(0), ctx.signal);
+    onClock(readingOf(answer.headers.date, fromMs, ctx.clock));
     const ms = Math.round(ctx.clock.monotonicMs() - from);
     const text = answer.body.subarray(0, 200).toString('utf8').trim();
     return judged(name, target, answer.status, ms, text);
