@@ -53,6 +53,8 @@ export interface Cluster {
   namespace(t: TestContext, prefix: string, labels?: Readonly<Record<string, string>>): Promise<string>;
   /** Makes the images of an archive known to the node. */
   loadImage(tar: string): Promise<void>;
+  /** Makes the node forget the images whose names begin so, as if they had never been pulled. */
+  forgetImages(prefix: string): Promise<void>;
   /** Sends SIGKILL to the process of a container, as the kernel does when memory runs out. */
   killContainer(containerId: string): Promise<void>;
   /** The process id of `kube-apiserver`, `kubelet`, … */
@@ -130,6 +132,17 @@ export function openCluster(): Cluster {
       return name;
     },
     loadImage: async (tar) => void (await ctr('images', 'import', tar)),
+    async forgetImages(prefix) {
+      const images = (await ctr('images', 'ls'))
+        .split('\n')
+        .map((line) => line.split(/\s+/) as [name: string, type?: string, digest?: string]);
+      const digests = new Set(images.filter(([name]) => name.startsWith(prefix)).map(([, , digest]) => digest));
+      // The kubelet's runtime has a name for the configuration, too.
+      const own = images.filter(
+        ([name, , d]) => name.startsWith(prefix) || (name.startsWith('sha256:') && digests.has(d)),
+      );
+      if (own.length > 0) await ctr('images', 'rm', ...own.map(([name]) => name));
+    },
     killContainer: async (id) => void (await ctr('task', 'kill', '--signal', 'SIGKILL', id)),
     pidOf: (name) => Number(readFileSync(join(state, 'pids', name), 'utf8').split(' ')[0]),
     async kill(name) {

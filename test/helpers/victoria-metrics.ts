@@ -99,11 +99,15 @@ function seriesOf(lines: string): StoredSeries[] {
   return [...byLabels.values()];
 }
 
-/** Runs it on a port and in a folder of its own, on one address (the node's when pods are to reach it); killed when the test ends. */
+/**
+ * Runs it on a port and in a folder of its own, on one address (the node's when pods are to reach it); killed when the
+ * test ends. With the prefix `/insert/0/prometheus` it takes what a vminsert takes.
+ */
 export async function startVictoriaMetrics(
   t: TestContext,
   program: Program,
   host = '127.0.0.1',
+  pathPrefix = '',
 ): Promise<VictoriaMetrics> {
   assert.ok(program.missing === undefined);
   const { path } = program;
@@ -145,12 +149,13 @@ export async function startVictoriaMetrics(
     async start() {
       await kill();
       const port = await portForLong(host);
-      url = `http://${host}:${port}`;
+      url = `http://${host}:${port}${pathPrefix}`;
       const one = spawn(
         path,
         [
           `-storageDataPath=${storage}`,
           `-httpListenAddr=${host}:${port}`,
+          ...(pathPrefix === '' ? [] : [`-http.pathPrefix=${pathPrefix}`]),
           '-retentionPeriod=100y',
           // Samples of this very moment are found.
           '-search.latencyOffset=0s',
