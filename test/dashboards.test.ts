@@ -135,7 +135,11 @@ for (const compression of ['zstd', 'gzip'] as const)
       return found.filter((s) => s.value > 0 && Object.values(s.labels).every((v) => v !== '')).length;
     };
     for (const q of LOGSQL) await until(async () => (await rowsOf(q)) > 0, `${q.where}: ${filled(q.expr)}`, 60_000);
-    for (const v of LOG_VARIABLES) assert.ok((await logs.fieldValues(filled(v.metric), v.label)).length > 0, v.where);
+    for (const v of LOG_VARIABLES)
+      assert.ok(
+        (await logs.fieldValues(filled(v.metric), v.label)).some((value) => value !== ''),
+        v.where,
+      );
 
     const known = new Set((await logs.query('*')).flatMap((r) => Object.keys(r)));
     for (const q of LOGSQL)

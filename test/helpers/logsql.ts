@@ -4,6 +4,8 @@ export type Fields = Readonly<Record<string, string>>;
 interface Item {
   readonly fields: Fields;
   readonly stream: string;
+  /** The fields that make the stream. */
+  readonly tags: readonly (readonly [name: string, value: string])[];
 }
 type Filter = (item: Item) => boolean;
 interface Stat {
@@ -42,6 +44,19 @@ function tokensOf(query: string): Token[] {
     });
   }
   return tokens;
+}
+
+/** A phrase begins and ends where words do. Nothing is only in nothing. */
+function hasPhrase(text: string, phrase: string): boolean {
+  if (phrase === '') return text === '';
+  const isWord = (c: string | undefined): boolean => c !== undefined && /[\p{L}\p{N}_]/u.test(c);
+  for (let at = text.indexOf(phrase); at >= 0; at = text.indexOf(phrase, at + 1)) {
+    const end = at + phrase.length;
+    const beginsInside = isWord(phrase[0]) && isWord(text[at - 1]);
+    const endsInside = isWord(phrase.at(-1)) && isWord(text[end]);
+    if (!beginsInside && !endsInside) return true;
+  }
+  return false;
 }
 
 export function parseLogsQl(query: string): LogsQl {
@@ -99,7 +114,7 @@ export function parseLogsQl(query: string): LogsQl {
       return () => true;
     }
     const name = take();
-    if (!isNext(':') && !isNext(':=') && !isNext(':~')) return ({ fields }) => (fields['_msg'] ?? '').includes(name);
+    if (!isNext(':') && !isNext(':=') && !isNext(':~')) return ({ fields }) => hasPhrase(fields['_msg'] ?? '', name);
     const operator = take();
     const value = (i: Item): string => i.fields[name] ?? '';
     if (operator === ':=') {
@@ -120,7 +135,7 @@ export function parseLogsQl(query: string): LogsQl {
       return (i) => wanted.includes(value(i));
     }
     const word = take();
-    return (i) => value(i).split(/\W+/).includes(word) || value(i).includes(word);
+    return (i) => hasPhrase(value(i), word);
   };
   /** Only fields that make the stream can be asked for; their patterns are about whole values. */
   const stream = (): Filter => {
@@ -130,10 +145,13 @@ export function parseLogsQl(query: string): LogsQl {
       const name = take();
       const operator = take();
       const value = take();
-      const has = (i: Item): boolean => i.stream.includes(`${JSON.stringify(name)}=`);
       const pattern = new RegExp(`^(?:${value})$`);
-      if (operator === '=') parts.push((i) => has(i) && i.fields[name] === value);
-      else if (operator === '=~') parts.push((i) => pattern.test(has(i) ? i.fields[name]! : ''));
+      const valuesOf = (i: Item): string[] => {
+        const values = i.tags.filter((tag) => tag[0] === name).map((tag) => tag[1]);
+        return values.length > 0 ? values : [''];
+      };
+      if (operator === '=') parts.push((i) => valuesOf(i).includes(value));
+      else if (operator === '=~') parts.push((i) => valuesOf(i).some((v) => pattern.test(v)));
       else throw new Error(`LogsQL: ${query}: ${operator} in a stream filter`);
       if (isNext(',')) take(',');
     }

@@ -77,7 +77,7 @@ export async function startModel(t: TestContext): Promise<ModelServer> {
       case '/select/logsql/streams':
         return sendValues(rows.map((r) => r['_stream']!));
       case '/select/logsql/field_values':
-        return sendValues(rows.map((r) => r[p.get('field')!]).filter((v) => v !== undefined));
+        return sendValues(rows.map((r) => r[p.get('field')!] ?? ''));
       default:
         res.writeHead(404).end();
     }

@@ -28,9 +28,10 @@ timeout --kill-after=5 ${BUILD_LIMIT_SECONDS} \\
 /** No other compiler is fetched, none for C is needed, and the result is the same bytes everywhere. */
 const SETTINGS = { GOTOOLCHAIN: 'local', CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' };
 
-/** Where the program is, or why there is none. */
+/** Where the program is, or why there is none. SLUICE_VICTORIA_LOGS=model does without. */
 export async function victoriaLogsProgram(): Promise<Program> {
   const chosen = process.env['SLUICE_VICTORIA_LOGS'];
+  if (chosen === 'model') return { missing: 'SLUICE_VICTORIA_LOGS=model' };
   if (chosen) return { path: chosen };
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   const onPath = folders.map((f) => join(f, NAME)).find((p) => existsSync(p));

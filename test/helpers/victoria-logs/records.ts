@@ -9,6 +9,7 @@ import type { Fields } from '../logsql.ts';
 export interface StoredRecord {
   readonly fields: Fields;
   readonly stream: string;
+  readonly tags: readonly Field[];
 }
 
 export interface Headers {
@@ -100,15 +101,15 @@ function storedRecord(resource: readonly Field[], r: LogRecord, h: Headers, nowM
       : [...own.filter(([name]) => !h.extra.some((e) => e[0] === name)), ...h.extra].filter(([name]) =>
           names.includes(name),
         );
-  const stream = inStream
+  const tags = inStream
     .filter(([, value]) => value !== '')
-    .sort(([a, v], [b, w]) => (a < b || (a === b && v < w) ? -1 : 1))
-    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+    .sort(([a, v], [b, w]) => (a < b || (a === b && v < w) ? -1 : 1));
+  const stream = tags.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(',');
   const kept = [...fields.filter(([name]) => !h.isIgnored(name)), ...h.extra].filter(([, value]) => value !== '');
   const stored: Record<string, string> = Object.fromEntries(kept);
   stored['_msg'] ??= NO_MESSAGE;
   stored['_time'] = timeText(ns);
-  return { fields: stored, stream: `{${stream.join(',')}}` };
+  return { fields: stored, stream: `{${stream}}`, tags };
 }
 
 /** Throws for bytes that are no ExportLogsServiceRequest. */
