@@ -4,19 +4,18 @@
  */
 import type { Clock } from '../../../core/clock.ts';
 import { type Environment, environment } from '../../../core/environment.ts';
-import { ConfigError, messageOf } from '../../../core/errors.ts';
+import { ConfigError } from '../../../core/errors.ts';
 import type { Logger } from '../../../core/log.ts';
 import type { Telemetry } from '../../../core/telemetry.ts';
 import type { ApiServer } from '../../../kubernetes/api-server.ts';
 import type { Kind, ObjectCache, Subscription } from '../../../kubernetes/cache.ts';
 import type { KubernetesClient } from '../../../kubernetes/client.ts';
-import { kubeletClient } from '../../../kubernetes/kubelet.ts';
 import { type ResourceType, resourceName, type Selection } from '../../../kubernetes/object.ts';
 import { type K8sAttributesConfig, OWNER_KINDS, type OwnerKind } from './config.ts';
 import { NO_SURROUNDINGS, podAttributes, type Surroundings } from './enrich.ts';
 import { type ObjectFacts, objectKind, type PodFacts, podKind } from './facts.ts';
 import { keysOf } from './identify.ts';
-import { KubeletPods } from './kubelet-pods.ts';
+import { kubeletPods } from './kubelet-pods.ts';
 import { PodIndex } from './pod-index.ts';
 import type { Rules } from './rules.ts';
 import { cacheSize, counted } from './watcher.ts';
@@ -106,44 +105,6 @@ interface Gone {
   readonly forget: () => void;
 }
 
-function kubeletPods(
-  kind: Kind<PodFacts>,
-  node: string,
-  env: Environment,
-  options: ClusterOptions,
-  isAwaited: () => boolean,
-): KubeletPods {
-  const { config, clock, log } = options;
-  const { kubelet, filter } = config;
-  const endpoint = kubelet.endpoint || `${node}:10250`;
-  const settings = {
-    endpoint,
-    authType: endpoint.startsWith('http://') ? ('none' as const) : ('serviceAccount' as const),
-    context: config.context,
-    ca: kubelet.ca_file === '' ? undefined : { file: kubelet.ca_file },
-    cert: undefined,
-    key: undefined,
-    serverName: '',
-    isVerified: !kubelet.insecure_skip_verify,
-    parameters: {},
-  };
-  let client = options.kubelet;
-  try {
-    client ??= kubeletClient(settings, { clock, log, env });
-  } catch (e) {
-    throw new ConfigError(messageOf(e), { cause: e });
-  }
-  return new KubeletPods({
-    client,
-    kind,
-    filter,
-    intervalMs: kubelet.poll_interval,
-    timeoutMs: kubelet.request_timeout,
-    isAwaited,
-    log,
-  });
-}
-
 export class Cluster implements Surroundings {
   readonly pods: PodIndex;
   /** Moves whenever something besides pods changes that attributes are made of. */
@@ -162,6 +123,8 @@ export class Cluster implements Surroundings {
   readonly #sizeChanged: (size: number) => void;
   readonly #namespaces = new Map<string, ObjectFacts>();
   readonly #nodes = new Map<string, ObjectFacts>();
+  /** Undefined when not all of them are asked for. */
+  readonly #allNamespaces: Source | undefined;
   readonly #owners = new Map<OwnerKind, Map<string, ObjectFacts>>();
   #subscriptions: Subscription[] = [];
   #users = 0;
@@ -192,7 +155,7 @@ export class Cluster implements Surroundings {
       kind: Kind<ObjectFacts>,
       of: Selection,
       change = () => {},
-    ): void =>
+    ): Source =>
       this.#watch(api, kind, of, {
         set: (o) => void objects.set(o.name, o),
         remove: (o) => void (objects.get(o.name)?.uid === o.uid && objects.delete(o.name)),
@@ -202,7 +165,12 @@ export class Cluster implements Surroundings {
       if (rules.has('k8s.cluster.uid')) this.clusterUid = this.#namespaces.get('kube-system')?.uid ?? '';
     };
     if (rules.hasOrigin('namespace'))
-      byName(this.#namespaces, objectKind(`${id}/namespaces`, 'namespace', rules), {}, clusterUid);
+      this.#allNamespaces = byName(
+        this.#namespaces,
+        objectKind(`${id}/namespaces`, 'namespace', rules),
+        {},
+        clusterUid,
+      );
     else if (rules.has('k8s.cluster.uid'))
       byName(
         this.#namespaces,
@@ -265,7 +233,7 @@ export class Cluster implements Surroundings {
     kind: Kind<ObjectFacts>,
     selection: Selection,
     { set, remove, change }: { set: (o: ObjectFacts) => void; remove: (o: ObjectFacts) => void; change: () => void },
-  ): void {
+  ): Source {
     const cache = api().cache(kind, selection, this.#log);
     const changed = (): void => {
       this.revision++;
@@ -298,6 +266,7 @@ export class Cluster implements Surroundings {
         return cache.subscribe(counted(this.#telemetry, kind, listener));
       },
     });
+    return cache;
   }
 
   #tell(pod: PodFacts): void {
@@ -339,6 +308,10 @@ export class Cluster implements Surroundings {
   onChange(listener: ClusterListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  get knowsNamespaces(): boolean {
+    return this.#allNamespaces?.isSynced ?? false;
   }
 
   /** Everything around pods that was there at the start is known, but for what cannot be read. */

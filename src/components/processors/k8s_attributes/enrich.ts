@@ -14,6 +14,8 @@ export interface Surroundings {
   /** The cache of this kind runs, whether or not it knows an object. */
   watches(kind: OwnerKind): boolean;
   readonly clusterUid: string;
+  /** All namespaces are known but those that came just now. */
+  readonly knowsNamespaces: boolean;
   /** Everything that was there at the start is known, but for what cannot be read. */
   readonly isComplete: boolean;
 }
@@ -25,6 +27,7 @@ export const NO_SURROUNDINGS: Surroundings = {
   owner: () => undefined,
   watches: () => false,
   clusterUid: '',
+  knowsNamespaces: false,
   isComplete: true,
 };
 

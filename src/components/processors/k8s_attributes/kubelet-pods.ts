@@ -1,11 +1,14 @@
 /** The pods of this node from its kubelet, asked for again and again: the API server has no work with them. */
-import { messageOf } from '../../../core/errors.ts';
+import type { Environment } from '../../../core/environment.ts';
+import { ConfigError, messageOf } from '../../../core/errors.ts';
 import type { Logger } from '../../../core/log.ts';
 import { wait } from '../../../core/wait.ts';
 import type { CacheListener, Kind, Subscription } from '../../../kubernetes/cache.ts';
 import type { KubernetesClient } from '../../../kubernetes/client.ts';
 import { readList } from '../../../kubernetes/json-list.ts';
+import { kubeletClient } from '../../../kubernetes/kubelet.ts';
 import { type KubernetesObject, metadataOf, StringPool } from '../../../kubernetes/object.ts';
+import type { ClusterOptions } from './cluster.ts';
 import type { K8sAttributesConfig } from './config.ts';
 import type { PodFacts } from './facts.ts';
 
@@ -131,4 +134,43 @@ export class KubeletPods {
       }
     });
   }
+}
+
+/** As the configuration has it; `node` is where the kubelet is unless that says something else. */
+export function kubeletPods(
+  kind: Kind<PodFacts>,
+  node: string,
+  env: Environment,
+  options: Pick<ClusterOptions, 'config' | 'clock' | 'log' | 'kubelet'>,
+  isAwaited: () => boolean,
+): KubeletPods {
+  const { config, clock, log } = options;
+  const { kubelet, filter } = config;
+  const endpoint = kubelet.endpoint || `${node}:10250`;
+  const settings = {
+    endpoint,
+    authType: endpoint.startsWith('http://') ? ('none' as const) : ('serviceAccount' as const),
+    context: config.context,
+    ca: kubelet.ca_file === '' ? undefined : { file: kubelet.ca_file },
+    cert: undefined,
+    key: undefined,
+    serverName: '',
+    isVerified: !kubelet.insecure_skip_verify,
+    parameters: {},
+  };
+  let client = options.kubelet;
+  try {
+    client ??= kubeletClient(settings, { clock, log, env });
+  } catch (e) {
+    throw new ConfigError(messageOf(e), { cause: e });
+  }
+  return new KubeletPods({
+    client,
+    kind,
+    filter,
+    intervalMs: kubelet.poll_interval,
+    timeoutMs: kubelet.request_timeout,
+    isAwaited,
+    log,
+  });
 }

@@ -15,6 +15,7 @@ export function lacking(attributes: ReadonlyValueMap, pod: PodFacts, rules: Rule
   const container = textOf(attributes, 'k8s.container.name');
   const isLacking =
     !around.isComplete ||
+    (around.knowsNamespaces && !around.namespace(pod.namespace)) ||
     (pod.ip === '' && rules.has('k8s.pod.ip')) ||
     (container !== '' && lacksContainer(attributes, pod, rules)) ||
     pod.owners.some(({ kind, uid }) => {

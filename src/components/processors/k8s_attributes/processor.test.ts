@@ -248,6 +248,25 @@ test('records wait for the owner of their pod, which comes by another watch', as
   await r.stop();
 });
 
+test('a namespace that came with its pods is waited for where something of it is extracted', async () => {
+  const api = new FakeApi();
+  api.put('pods', pod(1));
+  const annotations = [{ tag_name: 'collect', key: 'collect', from: 'namespace' }];
+  const r = await running(
+    { ...CONFIG, extract: { metadata: [], annotations }, wait_for_pod: { timeout: '1h' } },
+    api.api,
+  );
+  await r.consume({ 'k8s.pod.uid': uidOf(1) });
+  assert.equal(r.next.batches.length, 0);
+  const shop = (collect: string) => object({ name: 'shop', uid: 'shop', annotations: { collect } });
+  api.put('namespaces', shop('no'));
+  await until('the namespace', () => r.next.batches.length === 1);
+  assert.equal(r.next.batches[0]!.groups[0]!.resource.attributes.get('collect'), 'no');
+  api.put('namespaces', shop('yes'));
+  assert.deepEqual(await r.enriched({ 'k8s.pod.uid': uidOf(1) }), { 'k8s.pod.uid': uidOf(1), collect: 'yes' });
+  await r.stop();
+});
+
 test('resources that name no pod, an excluded one or one of another namespace do not wait', async () => {
   const api = new FakeApi();
   api.put('pods', pod(1));
@@ -454,6 +473,7 @@ test('what is watched is counted as otelcol counts it', async (t) => {
 test('a resource that its source holds is enriched to one object that stays as long as its content does', async () => {
   const api = new FakeApi();
   api.put('pods', pod(1));
+  api.put('namespaces', object({ name: 'shop', uid: 'ns-1' }));
   const labels = [
     { key: 'l', from: 'pod' },
     { key: 'l', from: 'namespace' },
