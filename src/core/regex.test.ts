@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { cpuMs } from '../../test/helpers/cpu.ts';
 import fc from '../../test/helpers/property.ts';
 import { compileRegex, Regex, RegexSyntaxError, tryRegex } from './regex.ts';
 import { LinearRegex } from './regex-linear.ts';
@@ -117,14 +118,14 @@ test('what could backtrack without end runs on the linear engine, the usual does
 
 test('evil expressions and long texts are matched at once', () => {
   const limit = 5000;
-  const started = performance.now();
+  const started = cpuMs();
   assert.equal(compileRegex('(a+)+$').test(`${'a'.repeat(50_000)}b`), false);
   assert.equal(compileRegex('^.*.*.*.*=$').test('x'.repeat(20_000)), false);
   assert.equal(compileRegex('\\d+x').test('1'.repeat(200_000)), false);
   assert.equal(compileRegex('.*x').replaceAll('1'.repeat(200_000), '-').length, 200_000);
   assert.equal(compileRegex('(?:\\s*\\w+\\s*)*;').test('word '.repeat(10_000)), false);
   // Generous: backtracking would take hours.
-  assert.ok(performance.now() - started < limit);
+  assert.ok(cpuMs() - started < limit);
 });
 
 test('replaceAll knows groups by number and name, and skips empty matches behind matches', () => {

@@ -107,12 +107,12 @@ describe('an election', () => {
 
   it('is lost by a leader that cannot renew, which stops before others may begin', async (t) => {
     const { candidate, server } = await rig(t);
-    const a = candidate('a', { leaseDurationMs: 5000, renewDeadlineMs: 200 });
+    const a = candidate('a', { leaseDurationMs: 60_000, renewDeadlineMs: 200 });
     await until(() => a.state.isLeader);
     server.options = { fault: () => ({ status: 500 }) };
     const begun = performance.now();
     await until(() => !a.state.isLeader);
-    assert.ok(performance.now() - begun < 5000, 'within the duration of the lease');
+    assert.ok(performance.now() - begun < 60_000, 'within the duration of the lease');
     server.options = {};
     await until(() => a.state.isLeader);
     assert.deepEqual(a.heard, ['started', 'stopped', 'started']);

@@ -14,7 +14,7 @@ async function rig(t: TestContext, replicas: number) {
   const { api } = testApi(running.url);
   const all = Array.from({ length: replicas }, () => {
     const { context } = componentContext('k8s_leader_elector', 'extension');
-    const config = parse({ ...LEASE, lease_duration: '2s', renew_deadline: '1s', retry_period: '10ms' });
+    const config = parse({ ...LEASE, lease_duration: '10m', renew_deadline: '1m', retry_period: '10ms' });
     const clock = { ...context.clock, nowMs: () => Date.now(), monotonicMs: () => performance.now() };
     const heard: string[] = [];
     const extension = new LeaderElectorExtension(config, { ...context, clock }, api);
@@ -38,10 +38,8 @@ it('one replica leads; when it stops the other one does, without waiting for the
   const leave = a!.extension.onLeadership({ started: () => late.push('started'), stopped: () => late.push('stopped') });
   assert.deepEqual(late, ['started'], 'who asks later is told at once');
   leave();
-  const begun = performance.now();
   await a!.stop();
   await until(() => b!.heard.length === 1);
-  assert.ok(performance.now() - begun < 1500);
   assert.deepEqual(a!.heard, ['started', 'stopped']);
   assert.deepEqual(late, ['started'], 'who left is not told');
   assert.ok(isLeaderElector(b!.extension));
