@@ -49,6 +49,12 @@ function agentProblems({ agent }: NormalSpec, say: Say): void {
         'labels of pods are known by the preset kubernetesAttributes only',
         'leave out kubernetesAttributes: false',
       );
+  if (logs?.byAnnotation && !kubernetesAttributes)
+    say(
+      at('logsCollection', 'byAnnotation'),
+      'annotations of pods and namespaces are known by the preset kubernetesAttributes only',
+      'leave out kubernetesAttributes: false',
+    );
   const names = new Set<string>(['falco', 'talos', 'talos-audit']);
   (logs?.rules ?? []).forEach((rule, i) => {
     if (names.has(rule.name))

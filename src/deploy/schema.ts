@@ -94,6 +94,7 @@ const rule = z.strictObject({
 const logsCollection = z.strictObject({
   include: selection.optional(),
   exclude: selection.optional(),
+  byAnnotation: z.enum(['opt-in', 'opt-out']).optional(),
   includeCollectorLogs: z.boolean().optional(),
   startAt: z.enum(['beginning', 'end']).optional(),
   checkpoints: z.boolean().optional(),

@@ -1,6 +1,7 @@
 /** kubernetesAttributes: metadata of pods, their owners and namespaces on logs and metrics. */
 import type { Json, JsonMap } from '../config.ts';
 import { type Draft, escapeDollar } from '../draft.ts';
+import { ANNOTATION_FILTER, annotationConditions, annotationRules, forgetAnnotations } from './by-annotation.ts';
 import { kubeletTls } from './kubelet-metrics.ts';
 import type { ExtractRule, KubernetesAttributesOptions, PodSelection } from './options.ts';
 
@@ -47,8 +48,14 @@ export function kubernetesAttributes(draft: Draft, options: KubernetesAttributes
     ...selected.map((key) => ({ tag_name: labelAttribute(key), key, from: 'pod' })),
     ...(options.allPodLabels ? [everything] : []),
   ];
-  const annotations = [...(options.annotations ?? []).map(rule), ...(options.allPodAnnotations ? [everything] : [])];
-  const wait = options.waitForMetadata ?? (isSluice ? false : '45s');
+  const byAnnotation = logs?.byAnnotation;
+  const annotations = [
+    ...(options.annotations ?? []).map(rule),
+    ...(byAnnotation ? annotationRules() : []),
+    ...(options.allPodAnnotations ? [everything] : []),
+  ];
+  // What decides about records has to be known before they are read.
+  const wait = options.waitForMetadata ?? (isSluice && !byAnnotation ? false : '45s');
   const config: JsonMap = {
     auth_type: 'serviceAccount',
     passthrough: false,
@@ -77,11 +84,20 @@ export function kubernetesAttributes(draft: Draft, options: KubernetesAttributes
   };
   // Events carry their object in the body; the pods that they are about are not their resource.
   draft.processor(tier === 'agent' ? ['logs', 'metrics'] : ['metrics'], 'enrich', 'k8s_attributes', config);
+  // An alert is kept whatever pod it is about.
+  const alert = spec.agent?.presets.falco ? 'attributes["falco.rule"] == nil' : '';
   if (selected.length > 0)
     draft.processor(['logs'], 'change', 'filter/labels', {
       error_mode: 'ignore',
-      logs: { log_record: labelConditions(logs?.include, logs?.exclude, spec.agent?.presets.falco !== undefined) },
+      logs: { log_record: labelConditions(logs?.include, logs?.exclude, alert) },
     });
+  if (!byAnnotation) return;
+  draft.processor(['logs'], 'change', ANNOTATION_FILTER, {
+    error_mode: 'ignore',
+    logs: { log_record: annotationConditions(byAnnotation, alert) },
+  });
+  // Metrics go through the same k8s_attributes.
+  draft.processor(['logs', 'metrics'], 'change', 'resource/annotations', forgetAnnotations());
 }
 
 const everything = { tag_name: '$$1', key_regex: '(.*)', from: 'pod' };
@@ -97,19 +113,19 @@ const rule = (r: ExtractRule): JsonMap => ({
 function labelConditions(
   include: PodSelection | undefined,
   exclude: PodSelection | undefined,
-  hasFalco: boolean,
+  unless: string,
 ): string[] {
   const attribute = (key: string): string => `resource.attributes[${JSON.stringify(labelAttribute(key))}]`;
   const compare = (key: string, value: string, is: boolean): string =>
     value === '*'
       ? `${attribute(key)} ${is ? '!=' : '=='} nil`
       : `${attribute(key)} ${is ? '==' : '!='} ${escapeDollar(JSON.stringify(value))}`;
-  // An alert is kept whatever pod it is about.
-  const scope = `resource.attributes["k8s.pod.name"] != nil${hasFalco ? ' and attributes["falco.rule"] == nil' : ''}`;
-  const out: string[] = [];
-  for (const [key, value] of Object.entries(include?.labels ?? {}))
-    out.push(`${scope} and ${compare(key, value, false)}`);
+  // What is about the record comes last, so that the resource alone decides about most.
+  const condition = (...conjuncts: string[]): string =>
+    ['resource.attributes["k8s.pod.name"] != nil', ...conjuncts, ...(unless === '' ? [] : [unless])].join(' and ');
   const excluded = Object.entries(exclude?.labels ?? {}).map(([key, value]) => compare(key, value, true));
-  if (excluded.length > 0) out.push([scope, ...excluded].join(' and '));
-  return out;
+  return [
+    ...Object.entries(include?.labels ?? {}).map(([key, value]) => condition(compare(key, value, false))),
+    ...(excluded.length > 0 ? [condition(...excluded)] : []),
+  ];
 }

@@ -90,6 +90,14 @@ export interface LogsCollectionOptions {
   include?: PodSelection;
   /** Not what fits one of these criteria. */
   exclude?: PodSelection;
+  /**
+   * Annotations of pods and namespaces decide, and take effect at once: `io.opentelemetry.discovery.logs/enabled`, or for one
+   * container `io.opentelemetry.discovery.logs.<container>/enabled`; `"true"` collects, another value does not. A pod's go before
+   * those of its namespace, and of each the one for the container before the one for all. Where there is none, `opt-out` collects
+   * and `opt-in` does not. `include` and `exclude` hold all the same. Default: no annotation decides. Needs the preset
+   * kubernetesAttributes.
+   */
+  byAnnotation?: 'opt-in' | 'opt-out';
   /** Also the logs of agents and gateway. Default false: an error that is logged per record would feed itself. */
   includeCollectorLogs?: boolean;
   /** Where to begin in files that are there at the first start. Default `beginning` with checkpoints, else `end`. */
@@ -205,7 +213,8 @@ export interface KubernetesAttributesOptions {
   podSource?: 'api' | 'kubelet';
   /**
    * Start only when all pods of the node are known, and fail when that takes longer than this. Default: `45s` with
-   * otelcol-contrib; none with sluice, whose records wait for their own pod instead.
+   * otelcol-contrib and where `byAnnotation` of logsCollection decides; none otherwise with sluice, whose records wait for their
+   * own pod instead.
    */
   waitForMetadata?: Duration | false;
 }

@@ -44,6 +44,10 @@ export const SPECS: Readonly<Record<string, Spec>> = {
     },
     gateway: false,
   },
+  annotations: {
+    agent: { presets: { logsCollection: { byAnnotation: 'opt-out' }, falco: true, kubeletMetrics: false } },
+    gateway: false,
+  },
   metrics: {
     agent: {
       presets: {
