@@ -87,6 +87,23 @@ test('without a word, the pipelines are those of a cluster: two tiers, two signa
   });
 });
 
+test('the Lease hands on how far events were read, unless a volume does; metrics wait for it with several gateways only', () => {
+  const electors = (gateway: Spec['gateway'], engine: Spec['engine'] = 'sluice') => {
+    const { config } = collection({ agent: false, gateway: gateway!, engine: engine! }).tiers[0]!;
+    const electorOf = (id: string) => (config.receivers?.[id] as { k8s_leader_elector?: string })?.k8s_leader_elector;
+    const extension = config.extensions?.['k8s_leader_elector'] as { lease_namespace: string } | undefined;
+    return [electorOf('k8s_objects') !== undefined, electorOf('k8s_cluster') !== undefined, extension?.lease_namespace];
+  };
+  const storage = { presets: { kubernetesEvents: { storage: true } } };
+  assert.deepEqual(electors({}), [true, false, 'opentelemetry']);
+  assert.deepEqual(electors({ namespace: 'gw' }), [true, false, 'gw']);
+  assert.deepEqual(electors({ presets: { kubernetesEvents: false } }), [false, false, undefined]);
+  assert.deepEqual(electors(storage), [false, false, undefined]);
+  assert.deepEqual(electors({ replicas: 2 }), [true, true, 'opentelemetry']);
+  assert.deepEqual(electors({}, 'otelcol-contrib'), [false, false, undefined]);
+  assert.deepEqual(electors({ replicas: 2 }, 'otelcol-contrib'), [true, true, 'opentelemetry']);
+});
+
 test('older collectors get the names that they know', () => {
   assert.deepEqual(pipelines({ collectorVersion: '0.153.0', gateway: false }), {
     'agent logs': 'file_log → memory_limiter, k8s_attributes, batch → otlp_http/logs',

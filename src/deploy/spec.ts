@@ -174,7 +174,7 @@ export interface AgentSpec extends TierCommon {
 export interface GatewaySpec extends TierCommon {
   /** What is collected once in the cluster. */
   presets?: GatewayPresets;
-  /** A namespace of its own, with Pod Security `restricted`. Default: that of the agent. */
+  /** A namespace of its own, with Pod Security `restricted`; the Lease is there too. Default: that of the agent. */
   namespace?: string;
   /** More than one: a leader is elected, the others wait. Default 1. */
   replicas?: number;

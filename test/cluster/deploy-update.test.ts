@@ -1,7 +1,10 @@
-/** A change of the spec rolls the pods: while the old ones end and the new ones begin, nothing is lost and nothing comes twice. */
+/**
+ * A change of the spec rolls the pods: while the old ones end and the new ones begin, nothing is lost and nothing comes
+ * twice. Nor is anything lost by a gateway that is killed.
+ */
 import assert from 'node:assert/strict';
 import { chownSync } from 'node:fs';
-import { before, test } from 'node:test';
+import { before, type TestContext, test } from 'node:test';
 import type { Spec } from '../../src/deploy/index.ts';
 import { defer, tempDir, until } from '../helpers/agent.ts';
 import { type Any, LIMIT_MS, openCluster } from './cluster.ts';
@@ -55,16 +58,74 @@ test('every line of a pod arrives once over updates of the agent', async (t) => 
   for (const r of lines()) assert.equal(r.resource['k8s.deployment.name'], 'web');
 });
 
-test('every event arrives once over updates of the gateway, which keeps on a volume how far it was', async (t) => {
-  const namespace = await cluster.namespace(t, 'update');
-  const own = `${namespace}-otel`;
+const nameOf = (r: SinkRecord): string => (r.body as Any).object.metadata.name;
+
+interface Events {
+  readonly deployed: Deployment;
+  readonly specWith: (timeout: string) => Spec;
+  readonly load: ReturnType<typeof makeEvents>;
+  /** Names in the order of their arrival, without those of Kubernetes itself. */
+  arrived(): string[];
+  /** Ends the load, and waits until all of it is there. */
+  complete(): Promise<void>;
+}
+
+/** A gateway that has begun to send the events that are made all the time. */
+async function collecting(t: TestContext, gateway: Exclude<Spec['gateway'], false>, own: string): Promise<Events> {
+  const namespace = await cluster.namespace(t, 'events');
   const sink = await startOtlpSink(t, cluster.nodeIp);
   const specWith = (timeout: string): Spec => ({
     namespace: own,
     destinations: destinations(sink.url),
     agent: false,
-    gateway: { batch: { timeout }, presets: { clusterMetrics: false, kubernetesEvents: { storage: true } } },
+    gateway: { ...gateway, batch: { timeout } },
   });
+  const deployed = await deploy(t, cluster, specWith('1s'));
+  const load = makeEvents(t, cluster, namespace, 'load');
+  const arrived = () => sink.records.filter((r) => r.resource['k8s.namespace.name'] === namespace).map(nameOf);
+  const first = await found(() => arrived()[0], 'an event');
+  return {
+    deployed,
+    specWith,
+    load,
+    arrived,
+    async complete() {
+      await load.stop();
+      const wanted = load.made.slice(load.made.indexOf(first));
+      const missing = (): string[] => {
+        const got = new Set(arrived());
+        return wanted.filter((name) => !got.has(name));
+      };
+      await until(() => missing().length === 0, 'all events', LIMIT_MS).catch(() => assert.deepEqual(missing(), []));
+    },
+  };
+}
+
+/** More events are made. */
+async function goOn({ load }: Events): Promise<void> {
+  const count = load.made.length;
+  await until(() => load.made.length >= count + 20, 'events', LIMIT_MS);
+}
+
+const repeatedOf = (names: readonly string[]): string[] => names.filter((name, i) => names.indexOf(name) !== i);
+
+test('every event arrives once over updates of the gateway as it is without a word', async (t) => {
+  const own = `${await cluster.namespace(t, 'update')}-otel`;
+  const events = await collecting(t, { presets: { clusterMetrics: false } }, own);
+  const { deployed, specWith } = events;
+  const checksums = [await checksum(deployed, 'gateway')];
+  for (const timeout of UPDATES) {
+    await deployed.update(specWith(timeout));
+    checksums.push(await checksum(deployed, 'gateway'));
+    await goOn(events);
+  }
+  assert.equal(new Set(checksums).size, UPDATES.length + 1);
+  await events.complete();
+  assert.deepEqual(repeatedOf(events.arrived()), []);
+});
+
+test('every event arrives once over an update of the gateway, which keeps on a volume how far it was', async (t) => {
+  const own = `${await cluster.namespace(t, 'update')}-otel`;
   const dir = tempDir(t);
   chownSync(dir, USER, USER);
   defer(t, () => cluster.kubectl(['delete', 'persistentvolume', own, '--ignore-not-found']));
@@ -79,29 +140,37 @@ test('every event arrives once over updates of the gateway, which keeps on a vol
       hostPath: { path: dir },
     },
   });
-  const deployed = await deploy(t, cluster, specWith('1s'));
-  const nameOf = (r: SinkRecord): string => (r.body as Any).object.metadata.name;
-  const events = () => sink.records.filter((r) => r.resource['k8s.namespace.name'] === namespace);
-  const load = makeEvents(t, cluster, namespace, 'load');
-  const first = await found(() => events()[0], 'an event');
-  const checksums = [await checksum(deployed, 'gateway')];
-  for (const timeout of UPDATES) {
-    await deployed.update(specWith(timeout));
-    checksums.push(await checksum(deployed, 'gateway'));
-    const count = load.made.length;
-    await until(() => load.made.length >= count + 20, 'events', LIMIT_MS);
-  }
-  assert.equal(new Set(checksums).size, UPDATES.length + 1);
-  await load.stop();
-  const wanted = load.made.slice(load.made.indexOf(nameOf(first)));
-  const missing = (): string[] => {
-    const got = new Set(events().map(nameOf));
-    return wanted.filter((name) => !got.has(name));
-  };
-  await until(() => missing().length === 0, 'all events', LIMIT_MS).catch(() => assert.deepEqual(missing(), []));
-  const names = events().map(nameOf);
-  assert.deepEqual(
-    names.filter((name, i) => names.indexOf(name) !== i),
-    [],
-  );
+  const presets = { clusterMetrics: false, kubernetesEvents: { storage: true } } as const;
+  const events = await collecting(t, { presets }, own);
+  await events.deployed.update(events.specWith('2s'));
+  await goOn(events);
+  await events.complete();
+  assert.deepEqual(repeatedOf(events.arrived()), []);
+  assert.deepEqual(await cluster.list('-n', own, 'leases'), []);
 });
+
+const KILLS: Readonly<Record<string, (deployed: Deployment) => Promise<void>>> = {
+  'is deleted by force': async ({ kubectl, podOf }) =>
+    void (await kubectl('delete', 'pod', await podOf('gateway'), '--force', '--grace-period=0')),
+  'is killed and begins anew in its pod': async ({ kubectl, podOf }) => {
+    const { status } = JSON.parse(await kubectl('get', 'pod', await podOf('gateway'), '-o', 'json'));
+    await cluster.killContainer(status.containerStatuses[0].containerID.replace(/^\w+:\/\//, ''));
+  },
+};
+
+for (const [how, kill] of Object.entries(KILLS))
+  test(`a gateway that ${how} loses no event, and repeats only the last that it had sent`, async (t) => {
+    const own = `${await cluster.namespace(t, 'kill')}-otel`;
+    const events = await collecting(t, { presets: { clusterMetrics: false } }, own);
+    await goOn(events);
+    await until(() => events.arrived().length > 20, 'events to arrive', LIMIT_MS);
+    await kill(events.deployed);
+    await goOn(events);
+    await events.complete();
+    const names = events.arrived();
+    const repeated = repeatedOf(names);
+    // The next one begins with them, in their order.
+    const begin = names.findIndex((name, i) => names.indexOf(name) !== i);
+    if (repeated.length > 0) assert.deepEqual(names.slice(begin - repeated.length, begin), repeated);
+    t.diagnostic(`${repeated.length} of ${names.length} came twice`);
+  });

@@ -1,7 +1,7 @@
 /** kubernetesEvents: events of the cluster as log records. */
 import type { JsonMap } from '../config.ts';
 import { type Draft, escapeDollar } from '../draft.ts';
-import { elected } from './cluster-metrics.ts';
+import { elected, electedOfSeveral } from './cluster-metrics.ts';
 import type { KubernetesEventsOptions } from './options.ts';
 
 export function kubernetesEvents(draft: Draft, options: KubernetesEventsOptions): void {
@@ -21,7 +21,8 @@ export function kubernetesEvents(draft: Draft, options: KubernetesEventsOptions)
   draft.receiver('logs', 'k8s_objects', {
     auth_type: 'serviceAccount',
     ...(options.storage ? { storage: draft.storage() } : {}),
-    ...elected(draft),
+    // The Lease hands on how far events were read, from one gateway to the next; a volume does that too.
+    ...(draft.isSluice && !options.storage ? elected(draft) : electedOfSeveral(draft)),
     objects: [events],
   });
 }
