@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
 import type { Environment } from '../core/environment.ts';
+import { bracketed } from '../core/host-port.ts';
 import {
   type Access,
   type AccessContext,
@@ -52,12 +53,6 @@ export function kubeletUrl(endpoint: string, isSecure: boolean, ctx: AccessConte
   if (!URL.canParse(url))
     throw new Error(`endpoint ${JSON.stringify(endpoint)} is not an address such as 10.0.0.1:10250`);
   return url;
-}
-
-/** An IPv6 address without its brackets, as the downward API gives it, cannot stand in a URL. */
-function bracketed(endpoint: string): string {
-  const m = /^([0-9a-f:]*:[0-9a-f:]*:[0-9a-f]*):(\d+)$/i.exec(endpoint);
-  return m ? `[${m[1]}]:${m[2]}` : endpoint;
 }
 
 export function kubeletAccess(settings: KubeletSettings, ctx: KubeletContext): Access {

@@ -13,7 +13,8 @@ export function selfMonitoring(draft: Draft, options: SelfMonitoringOptions): vo
           scrape_interval: options.interval ?? '30s',
           static_configs: [
             {
-              // By the address of the pod, which becomes the label instance.
+              // By the address of the pod, which becomes the label instance. Both engines take one of IPv6 without
+              // brackets; otelcol takes none of IPv4 with them.
               targets: [`\${env:MY_POD_IP}:${SELF_METRICS_PORT}`],
               labels: {
                 k8s_namespace_name: '${env:OTEL_K8S_NAMESPACE}',

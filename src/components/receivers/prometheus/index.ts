@@ -1,6 +1,7 @@
 /** prometheus: scrapes pages in the text format of Prometheus from targets that the configuration names. */
 import * as z from 'zod';
 import { defineReceiver } from '../../../core/component.ts';
+import { bracketed } from '../../../core/host-port.ts';
 import { RECEIVER_INSTRUMENTS } from '../../../core/receiver-telemetry.ts';
 import { duration, section } from '../../../core/schema.ts';
 import { SCRAPER_INSTRUMENTS } from '../../../core/scrape.ts';
@@ -34,7 +35,7 @@ const job = z.strictObject({
       z.strictObject({
         targets: z
           .array(
-            z.string().regex(/^(\[[^\]]+\]|[^/:\s]+)(:\d+)?$/, {
+            z.string().refine((target) => /^(\[[^\]]+\]|[^/:\s]+)(:\d+)?$/.test(bracketed(target)), {
               error: (i) => `${JSON.stringify(i.input)} is not a valid hostname`,
             }),
           )

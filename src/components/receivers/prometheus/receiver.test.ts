@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { collector, componentContext, until } from '../../../../test/helpers/component.ts';
 import { type Answer, startFakeServer } from '../../../../test/helpers/kubelet.ts';
@@ -209,6 +211,19 @@ describe('prometheus', () => {
     r.answer('silence');
     await r.next(up(0), 'the failure');
     assert.ok(r.lines.some((l) => /no answer within 0.02 s/.test(JSON.stringify(l))));
+  });
+
+  it('takes the address of a pod as Kubernetes tells it, of IPv6 too', async (t) => {
+    const ipv6 = createServer((_, response) => response.end('up_since 1\n'));
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    ipv6.once('error', () => resolve(false)).listen(0, '::1', () => resolve(true));
+    if (!(await promise)) return t.skip('this machine has no IPv6');
+    t.after(() => ipv6.close());
+    const address = `::1:${(ipv6.address() as AddressInfo).port}`;
+    const r = await rig(t, {}, { static_configs: [{ targets: [address] }] });
+    const { resource } = await r.next(up(1), 'a scrape');
+    assert.equal(resource['service.instance.id'], address);
+    assert.equal(resource['server.address'], '::1');
   });
 
   it('honors labels of the page when told to, and trims names', async (t) => {

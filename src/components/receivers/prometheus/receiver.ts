@@ -1,5 +1,6 @@
 /** Builds the receiver: a loop for each target, so that one that hangs does not hold up the others. */
 import type { Receiver, ReceiverContext } from '../../../core/component.ts';
+import { bracketed } from '../../../core/host-port.ts';
 import { userAgent } from '../../../core/http-client.ts';
 import { scopeOf } from '../../../core/resource.ts';
 import { scrapeLoop } from '../../../core/scrape.ts';
@@ -20,7 +21,7 @@ export function createPrometheus({ config, trim_metric_suffixes }: PrometheusCon
     return job.static_configs.flatMap(({ targets, labels }) =>
       targets.map((target) => {
         const address = /:\d+$/.test(target) ? target : `${target}:${defaultPort}`;
-        const url = new URL(`${job.scheme}://${address}${job.metrics_path}`);
+        const url = new URL(`${job.scheme}://${bracketed(address)}${job.metrics_path}`);
         url.search = query.toString();
         const scraper = new Target({
           job: job.job_name,
