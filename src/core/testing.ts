@@ -130,7 +130,7 @@ export const GENEROUS = new AbortController().signal;
 
 export async function until(condition: () => boolean): Promise<void> {
   for (let i = 0; !condition(); i++) {
-    if (i > 5000) throw new Error('waited in vain');
+    if (i > 20_000) throw new Error('waited in vain');
     await new Promise((r) => setTimeout(r, 2));
   }
 }

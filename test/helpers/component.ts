@@ -124,7 +124,7 @@ export function collector(answer: (batch: Batch, call: number) => void | Promise
 
 /** Waits until `done` holds; fails after ten seconds. */
 export async function until(done: () => boolean, what = 'condition'): Promise<void> {
-  const limit = performance.now() + 10_000;
+  const limit = performance.now() + 60_000;
   while (!done()) {
     if (performance.now() > limit) throw new Error(`timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));

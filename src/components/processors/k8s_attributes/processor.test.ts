@@ -15,7 +15,7 @@ const BY_UID = [{ sources: [{ from: 'resource_attribute', name: 'k8s.pod.uid' }]
 const CONFIG = { extract: { metadata: ['k8s.pod.name'] }, pod_association: BY_UID };
 
 async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const end = Date.now() + 20_000; !condition(); await sleep(5))
+  for (const end = Date.now() + 60_000; !condition(); await sleep(5))
     if (Date.now() > end) assert.fail(`never: ${what}`);
 }
 
