@@ -11,8 +11,7 @@ export const agents: Check = {
   id: 'agents',
   title: 'An agent on every node, a gateway that runs',
   async run(ctx) {
-    const { cluster, namespace } = ctx;
-    if (!cluster) return [unknown('the nodes cannot be looked at', ctx.clusterProblem)];
+    if (!ctx.cluster) return [unknown('the nodes cannot be looked at', ctx.clusterProblem)];
     if (ctx.workloadsProblem !== '')
       return [
         unknown(
@@ -21,20 +20,40 @@ export const agents: Check = {
           'run `sluice doctor` outside, with a kubeconfig that may read them',
         ),
       ];
-    if (ctx.workloads.length === 0)
-      return [
-        failure(
-          `no collector runs in namespace ${namespace}`,
-          `kubectl get daemonsets,deployments -n ${namespace} shows none with the label app.kubernetes.io/name=otel-agent or otel-gateway, nor with an image of a collector`,
-          'sluice render SPEC | kubectl apply -f -, or say where they are with --namespace',
-        ),
-      ];
+    if (ctx.workloads.length === 0) return [await nothingHere(ctx)];
     const out: Finding[] = [];
     for (const w of ctx.workloads)
       out.push(...(w.kind === 'DaemonSet' ? await daemonSet(ctx, w) : await replicas(ctx, w)));
     return out;
   },
 };
+
+const NAMES = ['otel-agent', 'otel-gateway'];
+
+/** The namespace may be another one, or not be there at all. */
+async function nothingHere({ cluster, namespace }: DoctorContext): Promise<Finding> {
+  const labelSelector = `app.kubernetes.io/name in (${NAMES.join()})`;
+  const lists = await Promise.all(
+    [RESOURCES.daemonsets, RESOURCES.deployments].map((type) => cluster!.list(type, { labelSelector })),
+  );
+  const found = lists.flatMap((list) => (isProblem(list) ? [] : list.value)).map((o) => o.metadata.namespace ?? '');
+  const others = [...new Set(found)].sort();
+  const own = await cluster!.get(RESOURCES.namespaces, '', namespace);
+  const isMissing = isProblem(own) && own.status === 404;
+  const what = isMissing ? `there is no namespace ${namespace}` : `no collector runs in namespace ${namespace}`;
+  const shown = `kubectl get daemonsets,deployments -n ${namespace} shows none with the label app.kubernetes.io/name=otel-agent or otel-gateway, nor with an image of a collector`;
+  if (others.length > 0)
+    return failure(
+      `${what}; collectors run in ${some(others)}`,
+      `kubectl get daemonsets,deployments -A -l '${labelSelector}'`,
+      `sluice doctor -n ${others[0]}`,
+    );
+  return failure(
+    what,
+    isMissing ? `kubectl get namespace ${namespace} finds none` : shown,
+    'sluice render SPEC | kubectl apply -f -, or say where they are with --namespace',
+  );
+}
 
 async function replicas(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   const wanted = w.spec['replicas'] === undefined ? 1 : numberOf(w.spec['replicas']);

@@ -85,6 +85,10 @@ test('agents: nodes without one, told together by what keeps it away', async (t)
 test('agents: nothing deployed, a gateway without replicas, and a cluster that tells nothing', async (t) => {
   const empty = await startCluster();
   t.after(() => empty.stop());
+  const [nowhere] = await findings(agents, empty.url);
+  assert.equal(nowhere!.what, 'there is no namespace opentelemetry');
+  assert.match(nowhere!.fix!, /sluice render/);
+  empty.population.put('namespaces', namespaceDraft('opentelemetry'));
   const [none] = await findings(agents, empty.url);
   assert.equal(none!.what, 'no collector runs in namespace opentelemetry');
   assert.match(none!.fix!, /sluice render/);
@@ -110,6 +114,19 @@ test('agents: nothing deployed, a gateway without replicas, and a cluster that t
   assert.equal(hidden!.state, 'unknown');
   assert.match(hidden!.how, /daemonsets\.apps is forbidden/);
   assert.deepEqual(told(await findings(agents, undefined)), ['unknown: the nodes cannot be looked at']);
+});
+
+test('agents: in another namespace than that looked at', async (t) => {
+  const { url } = await withCluster(t, ({ population }) => population.put('namespaces', namespaceDraft('default')));
+  const table: [string, string][] = [
+    ['monitoring', 'there is no namespace monitoring; collectors run in opentelemetry'],
+    ['default', 'no collector runs in namespace default; collectors run in opentelemetry'],
+  ];
+  for (const [namespace, what] of table) {
+    const [found] = await findings(agents, url, { namespace });
+    assert.equal(told([found!])[0], `failure: ${what}`);
+    assert.equal(found!.fix, 'sluice doctor -n opentelemetry');
+  }
 });
 
 test('pod security: an event of a refused pod is explained, with the label that helps', async (t) => {
@@ -173,14 +190,14 @@ test('pods: images, crashes, memory, missing objects and probes', async (t) => {
   const waiting = (reason: string, message = '') => ({ state: { waiting: { reason, message } } });
   const table: [Record<string, unknown>, string, RegExp][] = [
     [
-      waiting('ImagePullBackOff', 'not found'),
-      'failure: the image x/sluice:9 of otel-agent cannot be fetched',
-      /image\.repository/,
-    ],
-    [
       waiting('ErrImagePull', 'pull access denied, authentication required'),
       'failure: the image x/sluice:9 of otel-agent cannot be fetched',
       /pullSecrets/,
+    ],
+    [
+      waiting('RunContainerError', 'exec: "/usr/local/bin/sluice": exec format error: unknown'),
+      'failure: the image x/sluice:9 of otel-agent is not made for the architecture of its node',
+      /skopeo copy --all/,
     ],
     [
       { ...waiting('CrashLoopBackOff'), lastState: { terminated: { reason: 'Error', exitCode: 1 } } },

@@ -107,7 +107,7 @@ async function fromPod(ctx: DoctorContext, { what, settings, path }: Use): Promi
         warning(
           `${what} does not check the kubelet's certificate, although it would verify`,
           `${where} with insecure_skip_verify: false works too`,
-          'remove insecure_skip_verify: true',
+          'remove insecure_skip_verify: true (in a spec: tls: skip of kubeletMetrics)',
         ),
       ];
     return [
@@ -162,7 +162,7 @@ async function fromOutside(ctx: DoctorContext, uses: readonly Use[]): Promise<Fi
           ? warning(
               `the certificate of the kubelet of ${name} verifies, and is not checked`,
               `${url} verifies with the CA of the cluster`,
-              'remove insecure_skip_verify: true',
+              'remove insecure_skip_verify: true (in a spec: tls: skip of kubeletMetrics)',
             )
           : ok(`the certificate of the kubelet of ${name} verifies`, `${url} with the CA of the cluster`),
       );

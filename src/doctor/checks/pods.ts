@@ -4,6 +4,7 @@ import { isProblem } from '../cluster.ts';
 import type { Check, DoctorContext } from '../context.ts';
 import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { type Fields, fieldsOf, listOf, numberOf, textOf, type Workload } from '../objects.ts';
+import { imageTrouble } from './images.ts';
 import { eventsIn, podsOf } from './workload-reads.ts';
 
 const MANY_RESTARTS = 3;
@@ -41,9 +42,12 @@ async function ofWorkload(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   // The check of agents says why there is none.
   if (list.value.length === 0) return [];
   const grouped = new Grouped();
+  const notReady = new Set(list.value.filter(isNotReady).map((p) => p.metadata.name));
+  const events = notReady.size === 0 ? [] : await eventsIn(ctx, w.namespace);
   for (const pod of list.value)
-    for (const container of listOf(fieldsOf(pod['status'])['containerStatuses'])) look(grouped, w, pod, container);
-  await unhealthy(ctx, w, list.value, grouped);
+    for (const container of listOf(fieldsOf(pod['status'])['containerStatuses']))
+      look(grouped, w, pod, container, events);
+  unhealthy(w, notReady, events, grouped);
   const { findings } = grouped;
   if (findings.length > 0) return findings;
   return [
@@ -51,27 +55,27 @@ async function ofWorkload(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   ];
 }
 
-function look(grouped: Grouped, w: Workload, pod: KubernetesObject, c: Fields): void {
+const isNotReady = (pod: KubernetesObject): boolean =>
+  listOf(fieldsOf(pod['status'])['containerStatuses']).some((c) => c['ready'] !== true) ||
+  fieldsOf(pod['status'])['phase'] === 'Pending';
+
+function look(
+  grouped: Grouped,
+  w: Workload,
+  pod: KubernetesObject,
+  c: Fields,
+  events: readonly KubernetesObject[],
+): void {
   const { name } = pod.metadata;
   const waiting = fieldsOf(fieldsOf(c['state'])['waiting']);
   const reason = textOf(waiting['reason']);
   const message = textOf(waiting['message']);
   const last = fieldsOf(fieldsOf(c['lastState'])['terminated']);
   const logs = `kubectl logs -n ${w.namespace} ${name} --previous | sluice doctor --from-logs -`;
-  if (/^(?:ImagePullBackOff|ErrImagePull|InvalidImageName|ErrImageNeverPull|ImageInspectError)$/.test(reason)) {
-    const image = textOf(c['image']);
-    const isSecret = /unauthorized|authentication|denied|forbidden/i.test(message);
-    grouped.add(
-      name,
-      `image ${image}`,
-      failure(
-        `the image ${image} of ${w.name} cannot be fetched`,
-        `${reason}: ${message}`,
-        isSecret
-          ? `image.pullSecrets: a Secret of type kubernetes.io/dockerconfigjson in ${w.namespace}`
-          : 'correct image.repository and image.tag, or bring the image to the nodes (it is not on a public registry by itself)',
-      ),
-    );
+  const image = textOf(c['image']);
+  const trouble = imageTrouble(w, name, image, { reason, message, lastMessage: textOf(last['message']) }, events);
+  if (trouble) {
+    grouped.add(name, trouble.what, trouble);
     return;
   }
   if (/^(?:CreateContainerConfigError|CreateContainerError|RunContainerError)$/.test(reason)) {
@@ -127,23 +131,13 @@ const containerSpec = (w: Workload, status: Fields): Fields =>
   listOf(w.pod['containers']).find((c) => c['name'] === status['name']) ?? {};
 
 /** Probes that fail, and volumes that cannot be mounted, show only in events. */
-async function unhealthy(
-  ctx: DoctorContext,
+function unhealthy(
   w: Workload,
-  list: readonly KubernetesObject[],
+  notReady: ReadonlySet<string>,
+  events: readonly KubernetesObject[],
   grouped: Grouped,
-): Promise<void> {
-  const notReady = new Set(
-    list
-      .filter(
-        (p) =>
-          listOf(fieldsOf(p['status'])['containerStatuses']).some((c) => c['ready'] !== true) ||
-          fieldsOf(p['status'])['phase'] === 'Pending',
-      )
-      .map((p) => p.metadata.name),
-  );
-  if (notReady.size === 0) return;
-  for (const e of await eventsIn(ctx, w.namespace)) {
+): void {
+  for (const e of events) {
     const pod = textOf(fieldsOf(e['involvedObject'])['name']);
     if (!notReady.has(pod)) continue;
     const message = textOf(e['message']);

@@ -40,6 +40,12 @@ testRules(CONFIG_RULES, [
     /status\.hostIP/,
   ],
   [
+    'architecture',
+    'exec /usr/local/bin/sluice: exec format error',
+    '/usr/local/bin/sluice is not made for the architecture of this machine',
+    /skopeo copy --all/,
+  ],
+  [
     'start',
     `Error: failed to build pipelines: failed to create "filelog" receiver for data type "logs": 'include' must be specified`,
     `the collector does not start: failed to create "filelog" receiver for data type "logs": 'include' must be specified`,

@@ -58,6 +58,15 @@ export const CONFIG_RULES: readonly LogRule[] = [
         : `set ${m[1]} in env of the container, or give a default: \${env:${m[1]}:-default}`,
   },
   {
+    id: 'architecture',
+    isPrinted: true,
+    state: 'failure',
+    // Said by the container runtime in place of the program.
+    pattern: /\bexec (\S+): exec format error/,
+    what: (m) => `${m[1]} is not made for the architecture of this machine`,
+    fix: () => 'npm run image without --arch makes the image for amd64 and arm64; push both: skopeo copy --all',
+  },
+  {
     id: 'port-taken',
     isPrinted: true,
     state: 'failure',
