@@ -61,6 +61,11 @@ export class ClusterReader {
     return known;
   }
 
+  /** As it is now, not as it was first seen. */
+  again(type: ResourceType, selection: Selection = {}): Promise<Read<KubernetesObject[]>> {
+    return this.#list(type, selection);
+  }
+
   async #list(
     type: ResourceType,
     { namespace, labelSelector, fieldSelector }: Selection,

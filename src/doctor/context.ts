@@ -84,6 +84,8 @@ export interface DoctorContext {
   readonly signal: AbortSignal;
   /** For tests: where the credentials of a pod are. */
   readonly serviceAccountDir?: string | undefined;
+  /** Before what may be over in a moment is looked at again. */
+  readonly pause: (ms: number) => Promise<void>;
   /** One value per key, made once: what several checks look at. */
   readonly once: <T>(key: string, make: () => Promise<T>) => Promise<T>;
 }

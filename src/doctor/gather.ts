@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Environment } from '../core/environment.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import { wait } from '../core/wait.ts';
 import type { Access } from '../kubernetes/access.ts';
 import { explainApiRefusal } from '../kubernetes/api-server.ts';
 import { KubernetesClient } from '../kubernetes/client.ts';
@@ -53,6 +54,8 @@ export interface GatherOptions {
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly serviceAccountDir?: string | undefined;
+  /** For tests. */
+  readonly pause?: ((ms: number) => Promise<void>) | undefined;
 }
 
 export async function gather(o: GatherOptions): Promise<DoctorContext & { close(): void }> {
@@ -94,6 +97,7 @@ export async function gather(o: GatherOptions): Promise<DoctorContext & { close(
     log,
     signal,
     serviceAccountDir: o.serviceAccountDir,
+    pause: o.pause ?? ((ms) => wait(ms, signal)),
     once: memo(),
     close: () => client?.close(),
   };

@@ -92,6 +92,8 @@ export interface ContextOptions {
   /** PEM, of the API server. */
   readonly ca?: string;
   readonly serviceAccountDir?: string;
+  /** What happens while doctor waits before it looks again. */
+  readonly meanwhile?: (() => void) | undefined;
 }
 
 /** As the command makes it; without a cluster when `url` is undefined. */
@@ -116,6 +118,7 @@ export function contextFor(url: string | undefined, options: ContextOptions = {}
     log,
     signal: AbortSignal.timeout(60_000),
     serviceAccountDir: options.serviceAccountDir,
+    pause: async () => options.meanwhile?.(),
   });
 }
 
@@ -150,6 +153,8 @@ service:
     metrics: {receivers: [kubelet_stats], processors: [k8s_attributes], exporters: [otlp_http/logs]}
 `;
 
+const LONG_AGO = '2026-11-01T00:00:00Z';
+
 type Extra = Readonly<Record<string, unknown>>;
 
 export const namespaceDraft = (name: string, enforce?: string): Draft => ({
@@ -158,9 +163,13 @@ export const namespaceDraft = (name: string, enforce?: string): Draft => ({
 
 export const nodeDraft = (
   name: string,
-  extra: { taints?: readonly Extra[]; labels?: Extra; isReady?: boolean } = {},
+  extra: { taints?: readonly Extra[]; labels?: Extra; isReady?: boolean; made?: string } = {},
 ): Draft => ({
-  metadata: { name, labels: { 'kubernetes.io/os': 'linux', ...extra.labels } },
+  metadata: {
+    name,
+    labels: { 'kubernetes.io/os': 'linux', ...extra.labels },
+    creationTimestamp: extra.made ?? LONG_AGO,
+  },
   spec: { taints: extra.taints ?? [] },
   status: {
     conditions: [{ type: 'Ready', status: extra.isReady === false ? 'False' : 'True' }],
@@ -170,7 +179,12 @@ export const nodeDraft = (
 
 export function agentDraft(pod: Extra = {}, container: Extra = {}): Draft {
   return {
-    metadata: { name: 'otel-agent', namespace: 'opentelemetry', labels: { 'app.kubernetes.io/name': 'otel-agent' } },
+    metadata: {
+      name: 'otel-agent',
+      namespace: 'opentelemetry',
+      labels: { 'app.kubernetes.io/name': 'otel-agent' },
+      creationTimestamp: LONG_AGO,
+    },
     spec: {
       selector: { matchLabels: { 'app.kubernetes.io/name': 'otel-agent' } },
       template: {

@@ -42,6 +42,7 @@ async function ofWorkload(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
       continue;
     }
     names.push(name);
+    reading.nextLog();
     for (const line of text.value.split('\n')) reading.line(line);
   }
   if (names.length === 0)
@@ -57,5 +58,6 @@ async function ofWorkload(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   return findingsOf(
     reading.summary,
     `last ${LINES} lines of ${names.length === 1 ? names[0] : `${names.length} pods of ${w.name}`}`,
+    ctx.serverNowMs(),
   );
 }

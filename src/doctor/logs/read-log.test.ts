@@ -117,3 +117,56 @@ test('a log with ever new troubles takes bounded memory', () => {
   assert.equal(reading.summary.others.size, 20);
   assert.equal(reading.summary.lines, 10_000);
 });
+
+test('a receiver that found no file at its start, and then one, is well', () => {
+  const none =
+    '2026-01-02T10:00:00.000Z\twarn\tfileconsumer/file.go:49\tno files match the configured criteria\t{"otelcol.component.id": "filelog"}';
+  const started = (id: string) =>
+    `2026-01-02T10:00:20.000Z\tinfo\tfileconsumer/file.go:261\tStarted watching file\t{"otelcol.component.id": "${id}", "path": "/var/log/pods/a_b_c/d/0.log"}`;
+  const states = (...lines: string[]) => read(...lines).map((f) => f.state);
+  assert.deepEqual(states(none), ['warning']);
+  assert.deepEqual(states(none, started('filelog')), ['ok']);
+  // Another receiver's file, and a start after that.
+  assert.deepEqual(states(none, started('filelog/2')), ['warning']);
+  assert.deepEqual(states(none, started('filelog'), none), ['warning']);
+});
+
+test('a file that one pod found is no file of another', () => {
+  const line = (message: string) =>
+    `2026-01-02T10:00:00.000Z\tinfo\tx.go:1\t${message}\t{"otelcol.component.id": "filelog"}`;
+  const states = (...logs: string[][]) => {
+    const reading = new LogReading(NOW);
+    for (const log of logs) {
+      reading.nextLog();
+      for (const message of log) reading.line(line(message));
+    }
+    return findingsOf(reading.summary, 'log').map((f) => f.state);
+  };
+  const [none, found] = ['no files match the configured criteria', 'Started watching file'];
+  assert.deepEqual(states([none, found], [none, found]), ['ok']);
+  assert.deepEqual(states([none], [none, found]), ['warning']);
+  assert.deepEqual(states([none, found], [none]), ['warning']);
+});
+
+test('in a log that goes on, what it has not told for ten minutes is over, and losses are not', () => {
+  const lost =
+    '2026-01-02T10:00:00.000Z\terror\tx.go:1\tExporting failed. Dropping data.\t{"otelcol.component.id": "otlphttp", "error": "no more retries left"}';
+  const reading = new LogReading(NOW);
+  reading.line(refused('2026-01-02T10:00:00.000Z'));
+  const at = (minute: number) => findingsOf(reading.summary, 'log', Date.UTC(2026, 0, 2, 10, minute));
+  assert.deepEqual(
+    at(9).map((f) => f.state),
+    ['failure'],
+  );
+  const [past, ...more] = at(11);
+  assert.deepEqual([past!.state, past!.what, more], ['ok', 'the log has no trouble that lasts', []]);
+  assert.match(
+    past!.how,
+    /; over since ten minutes and more: exporter otlphttp: nobody listens at the address .*\(1 ×, /,
+  );
+  reading.line(lost);
+  assert.deepEqual(
+    at(30).map((f) => f.state),
+    ['failure'],
+  );
+});

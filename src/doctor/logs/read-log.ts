@@ -1,5 +1,5 @@
 /** Reads a whole log, puts lines of the same trouble together, and says when it began, how often it came and what helps. */
-import { type Finding, failure, ok, unknown, warning } from '../finding.ts';
+import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { readLine } from './line.ts';
 import type { LogRule } from './rule.ts';
 import { LOG_RULES } from './rules.ts';
@@ -13,6 +13,9 @@ export interface LogGroup {
   lastMs: number | undefined;
   /** The first line, as it was written. */
   readonly example: string;
+  /** Of the component that the line is of. */
+  readonly component: string;
+  isOver: boolean;
 }
 
 export interface LogSummary {
@@ -36,10 +39,17 @@ const EXAMPLE_CHARS = 240;
 export class LogReading {
   readonly #nowMs: number;
   readonly #groups = new Map<string, LogGroup>();
+  /** Those that a line of this log may end. */
+  readonly #open = new Set<LogGroup>();
   readonly summary: LogSummary = { lines: 0, recognised: 0, groups: [], others: new Map() };
 
   constructor(nowMs: number) {
     this.#nowMs = nowMs;
+  }
+
+  /** The lines that follow are of another process: what they say does not end what others told. */
+  nextLog(): void {
+    this.#open.clear();
   }
 
   line(text: string): void {
@@ -51,6 +61,8 @@ export class LogReading {
     if (entry.level === 'debug') return;
     // Lines without a level: what is printed before there is a log, but also the records that a debug exporter prints.
     if (entry.level === '' && PRINTED.test(entry.text)) return;
+    for (const group of this.#open)
+      if (group.component === entry.component && group.rule.isOver!.test(entry.text)) group.isOver = true;
     const rules = entry.level === '' ? PLAIN_RULES : LOG_RULES;
     for (const rule of rules) {
       const match = rule.pattern.exec(entry.text);
@@ -61,11 +73,15 @@ export class LogReading {
       if (!group) {
         if (this.#groups.size >= MAX_GROUPS) return;
         const example = withoutSecrets(withoutResource(text.trim())).slice(0, EXAMPLE_CHARS);
-        group = { rule, what, fix: rule.fix(match, entry), count: 0, firstMs: undefined, lastMs: undefined, example };
+        const { component } = entry;
+        const times = { count: 0, firstMs: undefined, lastMs: undefined };
+        group = { rule, what, fix: rule.fix(match, entry), ...times, example, component, isOver: false };
         this.#groups.set(key, group);
         summary.groups.push(group);
       }
+      if (rule.isOver && (group.isOver || group.count === 0)) this.#open.add(group);
       group.count++;
+      group.isOver = false;
       if (entry.timeMs === undefined) return;
       if (group.firstMs === undefined || entry.timeMs < group.firstMs) group.firstMs = entry.timeMs;
       if (group.lastMs === undefined || entry.timeMs > group.lastMs) group.lastMs = entry.timeMs;
@@ -97,10 +113,20 @@ function spanOf(g: LogGroup): string {
   return `${g.count} ×, first ${time(g.firstMs)}, last ${time(g.lastMs)}`;
 }
 
-/** Failures first, and of these the most frequent. */
-export function findingsOf(summary: LogSummary, source: string): Finding[] {
+/** What is told again and again is over when the log has not had it for so long. */
+const SILENCE_MS = 10 * 60_000;
+
+/**
+ * Failures first, and of these the most frequent.
+ * @param nowMs of a log that goes on: until when it was read
+ */
+export function findingsOf(summary: LogSummary, source: string, nowMs?: number): Finding[] {
   const rank = (g: LogGroup) => (g.rule.state === 'failure' ? 0 : 1);
-  const groups = [...summary.groups].sort((a, b) => rank(a) - rank(b) || b.count - a.count);
+  const isOver = (g: LogGroup): boolean =>
+    g.isOver ||
+    (nowMs !== undefined && g.rule.isRepeated === true && g.lastMs !== undefined && nowMs - g.lastMs > SILENCE_MS);
+  const groups = summary.groups.filter((g) => !isOver(g)).sort((a, b) => rank(a) - rank(b) || b.count - a.count);
+  const past = summary.groups.filter((g) => isOver(g) && !g.isOver);
   const out = groups.map((g): Finding => {
     const make = g.rule.state === 'failure' ? failure : warning;
     return make(g.what, `${source}: ${spanOf(g)}; ${g.example}`, g.fix);
@@ -113,5 +139,12 @@ export function findingsOf(summary: LogSummary, source: string): Finding[] {
     return [
       unknown('this does not look like the log of a collector', `${source}: ${summary.lines} lines, none with a level`),
     ];
-  return [ok('the log has no trouble that is known here', `${source}: ${summary.lines} lines`)];
+  const times = past.map((g) => `${g.what} (${spanOf(g)})`);
+  const how = times.length === 0 ? '' : `; over since ten minutes and more: ${some(times, 3)}`;
+  return [
+    ok(
+      `the log has no trouble that ${past.length === 0 ? 'is known here' : 'lasts'}`,
+      `${source}: ${count(summary.lines, 'line')}${how}`,
+    ),
+  ];
 }

@@ -6,6 +6,10 @@ export interface LogRule {
   readonly state: 'failure' | 'warning';
   /** Also of lines without a level, which a process prints when it has no log yet or no more. */
   readonly isPrinted?: boolean;
+  /** It is told again and again while it lasts: a log that is silent about it says that it is over. */
+  readonly isRepeated?: boolean;
+  /** A later line of the same component that says that it is over. */
+  readonly isOver?: RegExp;
   /** Of the text of an entry: message and fields, a line each. */
   readonly pattern: RegExp;
   /** One sentence; lines of which it is the same are one finding, so nothing in it may differ from line to line. */

@@ -6,6 +6,7 @@ const exporter = 'an exporter';
 export const DELIVERY_RULES: readonly LogRule[] = [
   {
     id: 'plain-http',
+    isRepeated: true,
     state: 'failure',
     pattern: /server gave HTTP response to HTTPS client|first record does not look like a TLS handshake/,
     what: (m, e) => `${who(e, exporter)} speaks TLS with a port that speaks plain HTTP${at(m.input)}`,
@@ -13,6 +14,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'tls-wanted',
+    isRepeated: true,
     state: 'failure',
     pattern: /Client sent an HTTP request to an HTTPS server/,
     what: (m, e) => `${who(e, exporter)} speaks plain HTTP with a port that wants TLS${at(m.input)}`,
@@ -20,6 +22,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'unknown-authority',
+    isRepeated: true,
     state: 'failure',
     pattern: /x509: certificate signed by unknown authority|certificate is not trusted|self[- ]signed certificate/i,
     what: (m, e) =>
@@ -31,6 +34,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'certificate-names',
+    isRepeated: true,
     state: 'failure',
     pattern:
       /x509: (?:cannot validate certificate for (\S+) because it doesn't contain any IP SANs|certificate is (?:valid for .{1,300}?|not valid for any names), (?:not|but wanted to match) (\S+))/,
@@ -42,6 +46,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'certificate-time',
+    isRepeated: true,
     state: 'failure',
     pattern: /x509: certificate has expired or is not yet valid/,
     what: (m, e) =>
@@ -50,6 +55,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'client-certificate',
+    isRepeated: true,
     state: 'failure',
     pattern: /remote error: tls: (?:bad certificate|certificate required|unknown certificate authority)/,
     what: (m, e) => `the server does not accept the certificate of ${who(e, 'the collector')}${at(m.input)}`,
@@ -78,6 +84,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'throttled',
+    isRepeated: true,
     state: 'warning',
     pattern:
       /(?:HTTP [Ss]tatus (?:[Cc]ode )?|returned HTTP status |")429\b|code = ResourceExhausted(?!.{0,60}larger than max)|too many requests/i,
@@ -96,6 +103,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'not-authorised',
+    isRepeated: true,
     state: 'failure',
     pattern: /HTTP [Ss]tatus (?:[Cc]ode )?(401|403)\b|code = (Unauthenticated|PermissionDenied)/,
     what: (m, e) =>
@@ -105,6 +113,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'wrong-path',
+    isRepeated: true,
     state: 'failure',
     pattern: /HTTP [Ss]tatus (?:[Cc]ode )?(404|405)\b/,
     what: (m, e) => `${who(e, exporter)}: nothing takes data at that path (status ${m[1]})${at(m.input)}`,
@@ -122,6 +131,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'server-error',
+    isRepeated: true,
     state: 'warning',
     pattern:
       /(?:HTTP [Ss]tatus (?:[Cc]ode )?|returned HTTP status |\nstatus_code=)(5\d\d)\b|code = Unavailable desc = (?!connection error|name resolver|dns)/,
@@ -131,6 +141,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'no-such-host',
+    isRepeated: true,
     state: 'failure',
     pattern:
       /lookup ([\w.-]+)(?: on \S+)?: (?:no such host|server misbehaving|i\/o timeout)|getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|produced zero addresses/,
@@ -144,6 +155,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'refused',
+    isRepeated: true,
     state: 'failure',
     pattern: /connection refused|actively refused it|ECONNREFUSED/,
     what: (m, e) => `${who(e, exporter)}: nobody listens at the address (connection refused)${at(m.input)}`,
@@ -158,6 +170,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'no-route',
+    isRepeated: true,
     state: 'failure',
     pattern: /no route to host|network is unreachable|connect: connection timed out|dial tcp \S+: i\/o timeout/,
     what: (m, e) => `${who(e, exporter)}: the destination cannot be reached${at(m.input)}`,
@@ -166,6 +179,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'slow',
+    isRepeated: true,
     state: 'warning',
     pattern: /context deadline exceeded|Client\.Timeout exceeded|code = DeadlineExceeded/,
     what: (m, e) => `${who(e, exporter)}: no answer in time${at(m.input)}`,
@@ -174,6 +188,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'reset',
+    isRepeated: true,
     state: 'warning',
     pattern: /connection reset by peer|broken pipe|unexpected EOF|server closed idle connection/,
     what: (m, e) => `${who(e, exporter)}: connections break${at(m.input)}`,
@@ -181,6 +196,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'queue-full',
+    isRepeated: true,
     state: 'failure',
     pattern: /sending[ _]queue is full|Dropping data because sending_queue is full/,
     what: (_, e) => `${who(e, exporter)}: its queue is full, the destination is slower than the sources`,
@@ -199,6 +215,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
   },
   {
     id: 'memory-refused',
+    isRepeated: true,
     state: 'warning',
     pattern: /Memory usage is above soft limit|data refused due to high memory usage/,
     what: (_, e) => `the memory limit makes ${who(e, 'memory_limiter')} refuse data`,

@@ -4,6 +4,7 @@ import { type LogRule, who } from './rule.ts';
 export const FILE_RULES: readonly LogRule[] = [
   {
     id: 'pod-logs-denied',
+    isRepeated: true,
     state: 'failure',
     pattern:
       /(?:open|lstat|stat|scandir|read|find files with)\b[^\n]{0,200}?['" ](\/var\/log\/(?:pods|containers)|\/var\/lib\/docker\/containers)[^\n]{0,200}?permission denied|EACCES: permission denied, \w+ '(\/var\/log\/(?:pods|containers)|\/var\/lib\/docker\/containers)/,
@@ -30,6 +31,7 @@ export const FILE_RULES: readonly LogRule[] = [
   },
   {
     id: 'storage-locked',
+    isRepeated: true,
     isPrinted: true,
     state: 'failure',
     pattern:
@@ -40,6 +42,7 @@ export const FILE_RULES: readonly LogRule[] = [
   },
   {
     id: 'disk-full',
+    isRepeated: true,
     isPrinted: true,
     state: 'failure',
     pattern: /no space left on device|ENOSPC(?!.*watch)|database or disk is full/,
@@ -82,11 +85,14 @@ export const FILE_RULES: readonly LogRule[] = [
     id: 'no-files',
     state: 'warning',
     pattern: /no files match the configured criteria/,
+    // It is said once, at the start.
+    isOver: /^Started watching file\b/,
     what: (_, e) => `${who(e, 'a receiver')}: there are no files under its globs`,
     fix: () => 'is /var/log/pods mounted from the host, and do the include globs fit? `sluice why POD` shows it',
   },
   {
     id: 'files-denied',
+    isRepeated: true,
     state: 'failure',
     pattern: /(?:open|stat|lstat|scandir) '?(\/[^\s':]+)'?: permission denied|EACCES: permission denied, \w+ '([^']+)'/,
     what: (m) => `${(m[1] ?? m[2] ?? '').replace(/\/[^/]*$/, '') || '/'} may not be read`,

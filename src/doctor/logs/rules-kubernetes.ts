@@ -10,6 +10,7 @@ const verbs = (verb: string): string => (/^(?:list|watch)$/.test(verb) ? '"get",
 export const KUBERNETES_RULES: readonly LogRule[] = [
   {
     id: 'forbidden',
+    isRepeated: true,
     state: 'failure',
     pattern:
       /User \\*"([^"\\]+)\\*" cannot (\w+) resource \\*"([^"\\]+)\\*" in API group \\*"([^"\\]*)\\*"(?: in the namespace \\*"([^"\\]+)\\*")?/,
@@ -20,6 +21,7 @@ export const KUBERNETES_RULES: readonly LogRule[] = [
   },
   {
     id: 'kubelet-forbidden',
+    isRepeated: true,
     state: 'failure',
     pattern:
       /Forbidden \(user=([^,)]+), verb=(\w+), resource=nodes, subresource(?:\(s\))?=\[?([\w ,]+)\]?\)|forbidden: User \\*"([^"\\]+)\\*" cannot get path \\*"(\/\w+)/,
@@ -37,6 +39,7 @@ export const KUBERNETES_RULES: readonly LogRule[] = [
   },
   {
     id: 'kubelet-unauthorised',
+    isRepeated: true,
     state: 'failure',
     pattern: /kubelet request GET \S+ failed - \\*"401 Unauthorized|:10250\S* .{0,80}401 Unauthorized/,
     what: (_, e) => `the kubelet does not accept the credentials of ${who(e, 'the collector')}`,
@@ -45,6 +48,7 @@ export const KUBERNETES_RULES: readonly LogRule[] = [
   },
   {
     id: 'api-unauthorised',
+    isRepeated: true,
     state: 'failure',
     pattern:
       /the server has asked for the client to provide credentials|API server request \S{1,10} \S{1,500} failed - "401/,
@@ -54,6 +58,7 @@ export const KUBERNETES_RULES: readonly LogRule[] = [
   },
   {
     id: 'sync',
+    isRepeated: true,
     state: 'failure',
     pattern: /failed to wait for caches to sync|Timed out waiting for initial cache sync/,
     what: (_, e) => `${who(e, 'k8s_attributes')}: the objects of Kubernetes did not arrive in time`,
@@ -70,6 +75,7 @@ export const KUBERNETES_RULES: readonly LogRule[] = [
   },
   {
     id: 'scrape',
+    isRepeated: true,
     state: 'warning',
     pattern: /Error scraping metrics\n/,
     what: (_, e) => `${who(e, 'a receiver')} could not read some of its metrics`,
