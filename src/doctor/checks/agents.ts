@@ -1,11 +1,16 @@
 /** Is there a running agent on every node, and if not, what keeps it away? */
 import type { KubernetesObject } from '../../kubernetes/object.ts';
+import { spanText } from '../clocks.ts';
 import { isProblem, RESOURCES } from '../cluster.ts';
 import type { Check, DoctorContext } from '../context.ts';
 import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { fieldsOf, isRunning, listOf, nodeOf, numberOf, textOf, type Workload } from '../objects.ts';
 import { obstaclesOf } from '../scheduling.ts';
+import { ageMs, isLeaving, isNew, isStarting } from '../starting.ts';
 import { failedCreates, podsOf } from './workload-reads.ts';
+
+/** Before a pod that is missing for no reason is looked for again. */
+const AGAIN_MS = 5000;
 
 export const agents: Check = {
   id: 'agents',
@@ -57,7 +62,8 @@ async function nothingHere({ cluster, namespace }: DoctorContext): Promise<Findi
 
 async function replicas(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   const wanted = w.spec['replicas'] === undefined ? 1 : numberOf(w.spec['replicas']);
-  const ready = numberOf(fieldsOf(w.object['status'])['readyReplicas']);
+  const status = fieldsOf(w.object['status']);
+  const ready = numberOf(status['readyReplicas']);
   const how = `${w.kind} ${w.namespace}/${w.name}: ${ready} of ${wanted} replicas ready`;
   if (wanted === 0)
     return [
@@ -69,6 +75,16 @@ async function replicas(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
     ];
   if (ready >= wanted) return [ok(`${w.name} runs`, how)];
   const refused = (await failedCreates(ctx, w)).at(0);
+  const pods = await podsOf(ctx, w);
+  const list = isProblem(pods) ? [] : pods.value;
+  const isChanging =
+    list.length === 0
+      ? isNew(ctx, w.object)
+      : list.every((p) => isRunning(p) || isLeaving(ctx, p) || isStarting(ctx, p));
+  if (refused === undefined && isChanging && !isProblem(pods)) {
+    const made = list.length === 0 ? [w.object] : list;
+    return [notYet(`${w.name} is starting`, `${how}; ${youngest(ctx, made)}`, ready > 0)];
+  }
   return [
     failure(
       `${w.name} does not run as it should`,
@@ -78,11 +94,22 @@ async function replicas(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   ];
 }
 
+/** Nothing is wrong with a part that starts while others run; where nothing runs yet, nobody can say. */
+const notYet = (what: string, how: string, isServed: boolean): Finding =>
+  isServed ? ok(what, how) : unknown(what, how, 'ask again in a minute');
+
+function youngest(ctx: DoctorContext, objects: readonly KubernetesObject[]): string {
+  const [first] = [...objects].sort((a, b) =>
+    (a.metadata.creationTimestamp ?? '') < (b.metadata.creationTimestamp ?? '') ? 1 : -1,
+  );
+  return first ? `${first.metadata.name} was made ${spanText(ageMs(ctx, first.metadata.creationTimestamp))} ago` : '';
+}
+
 async function daemonSet(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   const nodes = await ctx.cluster!.list(RESOURCES.nodes);
   if (isProblem(nodes))
     return [unknown('the nodes cannot be listed', nodes.problem, 'use an account that may list nodes')];
-  const pods = await podsOf(ctx, w);
+  let pods = await podsOf(ctx, w);
   if (isProblem(pods))
     return [
       unknown(
@@ -91,21 +118,74 @@ async function daemonSet(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
         `use an account that may list pods in ${w.namespace}`,
       ),
     ];
+  const refused = await failedCreates(ctx, w);
+  let state = coverage(ctx, w, nodes.value, pods.value, refused);
+  if (state.isUnexplained) {
+    // Between the end of a pod and its successor there is none for a moment.
+    await ctx.pause(AGAIN_MS);
+    pods = await ctx.cluster!.again(RESOURCES.pods, { namespace: w.namespace, labelSelector: w.selector });
+    if (!isProblem(pods)) state = coverage(ctx, w, nodes.value, pods.value, refused);
+  }
+  const { running, starting, reasons } = state;
+  const total = nodes.value.length;
+  const out = [...reasons].map(([what, r]) =>
+    failure(
+      `no running ${w.name} on ${count(r.nodes.length, 'node')} of ${total} (${some(r.nodes)}): ${what}`,
+      `${running} of ${total} nodes have one; ${r.how}`,
+      r.fix,
+    ),
+  );
+  if (starting.length > 0)
+    out.push(
+      notYet(
+        `${w.name} is starting on ${count(starting.length, 'node')} of ${total} (${some(starting.map((s) => s.node))})`,
+        `${running} of ${total} nodes have one that runs; ${youngest(
+          ctx,
+          starting.map((s) => s.since),
+        )}`,
+        running > 0,
+      ),
+    );
+  if (out.length > 0) return out;
+  return [
+    ok(
+      `${w.name} runs on ${total === 1 ? 'the node' : `all ${total} nodes`}`,
+      `nodes and pods with ${w.selector} in ${w.namespace}`,
+    ),
+  ];
+}
+
+interface Coverage {
+  readonly running: number;
+  /** Nodes on which it has just begun, and the pod or node that has. */
+  readonly starting: readonly { readonly node: string; readonly since: KubernetesObject }[];
+  /** Nodes by what keeps the agent from them. */
+  readonly reasons: ReadonlyMap<string, { readonly how: string; readonly fix: string; readonly nodes: string[] }>;
+  readonly isUnexplained: boolean;
+}
+
+function coverage(
+  ctx: DoctorContext,
+  w: Workload,
+  nodes: readonly KubernetesObject[],
+  pods: readonly KubernetesObject[],
+  refused: readonly string[],
+): Coverage {
   const on = new Map<string, KubernetesObject[]>();
-  for (const p of pods.value) {
+  for (const p of pods) {
     const node = nodeOf(p) || affineNode(p);
     on.set(node, [...(on.get(node) ?? []), p]);
   }
-  const refused = await failedCreates(ctx, w);
-  /** Nodes by what keeps the agent from them. */
   const reasons = new Map<string, { readonly how: string; readonly fix: string; readonly nodes: string[] }>();
   const note = (node: string, what: string, how: string, fix: string): void => {
     const known = reasons.get(what) ?? { how, fix, nodes: [] };
     known.nodes.push(node);
     reasons.set(what, known);
   };
+  const starting: { node: string; since: KubernetesObject }[] = [];
   let running = 0;
-  for (const node of nodes.value) {
+  let isUnexplained = false;
+  for (const node of nodes) {
     const { name } = node.metadata;
     const own = on.get(name) ?? [];
     if (own.some(isRunning)) {
@@ -113,9 +193,20 @@ async function daemonSet(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
       continue;
     }
     const [first] = obstaclesOf(w.pod, node);
-    const pod = own[0];
     const command = `kubectl describe node ${name}`;
-    if (pod) {
+    // The one that comes tells more than the one that goes.
+    const pod = own.find((p) => !isLeaving(ctx, p)) ?? own[0];
+    if (pod && (isStarting(ctx, pod) || isLeaving(ctx, pod))) starting.push({ node: name, since: pod });
+    else if (!first && isNew(ctx, node) && (!pod || isReady(node) === false))
+      starting.push({ node: name, since: node });
+    else if (!isReady(node) && (pod || !first))
+      note(
+        name,
+        'the node is not ready',
+        `${command}: condition Ready is not True`,
+        `${command}; systemctl status kubelet there (Talos: talosctl -n ${name} service kubelet)`,
+      );
+    else if (pod) {
       const { what, how, fix } = stuck(pod, w);
       note(name, what, how, fix);
     } else if (first) note(name, first.what, `${command}, beside the DaemonSet ${w.namespace}/${w.name}`, first.fix);
@@ -126,31 +217,18 @@ async function daemonSet(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
         `event FailedCreate of ${w.name}: ${refused[0]}`,
         `see the check "Pod Security"; kubectl describe daemonset -n ${w.namespace} ${w.name}`,
       );
-    else if (!isReady(node))
-      note(name, 'the node is not ready', `${command}: condition Ready is not True`, 'look at the kubelet of the node');
-    else
+    else if (isNew(ctx, w.object)) starting.push({ node: name, since: w.object });
+    else {
+      isUnexplained = true;
       note(
         name,
         'nothing that can be seen keeps it away',
         `DaemonSet ${w.namespace}/${w.name} tolerates its taints and selects it`,
         `kubectl describe daemonset -n ${w.namespace} ${w.name}; is kube-controller-manager well?`,
       );
+    }
   }
-  const total = nodes.value.length;
-  if (reasons.size === 0)
-    return [
-      ok(
-        `${w.name} runs on ${total === 1 ? 'the node' : `all ${total} nodes`}`,
-        `nodes and pods with ${w.selector} in ${w.namespace}`,
-      ),
-    ];
-  return [...reasons].map(([what, r]) =>
-    failure(
-      `no running ${w.name} on ${count(r.nodes.length, 'node')} of ${total} (${some(r.nodes)}): ${what}`,
-      `${running} of ${total} nodes have one; ${r.how}`,
-      r.fix,
-    ),
-  );
+  return { running, starting, reasons, isUnexplained };
 }
 
 /** The node that a waiting pod of a DaemonSet is for. */

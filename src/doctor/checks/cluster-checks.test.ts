@@ -97,6 +97,7 @@ test('agents: nothing deployed, a gateway without replicas, and a cluster that t
       name: 'otel-gateway',
       namespace: 'opentelemetry',
       labels: { 'app.kubernetes.io/name': 'otel-gateway' },
+      creationTimestamp: '2026-11-01T00:00:00Z',
     },
     spec: { replicas: 1, selector: { matchLabels: { a: 'b' } }, template: { spec: { containers: [] } } },
     status: { readyReplicas: 0 },
@@ -333,7 +334,7 @@ test('logs: those of the collectors are read with the rules of --from-logs', asy
   assert.deepEqual(told(await findings(logs, cluster.url)), ['ok: the log has no trouble that is known here']);
   cluster.texts.set(
     path,
-    '2026-11-22T10:00:00.000Z\terror\tx\tExporting failed. Rejecting data.\t{"otelcol.component.id": "otlphttp", "error": "sending queue is full"}\n',
+    '2026-11-22T11:59:00.000Z\terror\tx\tExporting failed. Rejecting data.\t{"otelcol.component.id": "otlphttp", "error": "sending queue is full"}\n',
   );
   assert.deepEqual(told(await findings(logs, cluster.url)), [
     'failure: otlphttp: its queue is full, the destination is slower than the sources',

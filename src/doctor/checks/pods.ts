@@ -4,10 +4,13 @@ import { isProblem } from '../cluster.ts';
 import type { Check, DoctorContext } from '../context.ts';
 import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { type Fields, fieldsOf, listOf, numberOf, textOf, type Workload } from '../objects.ts';
+import { ageMs, isLeaving, isStarting } from '../starting.ts';
 import { imageTrouble } from './images.ts';
 import { eventsIn, podsOf } from './workload-reads.ts';
 
 const MANY_RESTARTS = 3;
+/** Ends that are longer ago are over. */
+const RECENT_MS = 24 * 3_600_000;
 
 export const pods: Check = {
   id: 'pods',
@@ -42,12 +45,14 @@ async function ofWorkload(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   // The check of agents says why there is none.
   if (list.value.length === 0) return [];
   const grouped = new Grouped();
-  const notReady = new Set(list.value.filter(isNotReady).map((p) => p.metadata.name));
+  const staying = list.value.filter((p) => !isLeaving(ctx, p));
+  const notReady = new Set(staying.filter(isNotReady).map((p) => p.metadata.name));
   const events = notReady.size === 0 ? [] : await eventsIn(ctx, w.namespace);
-  for (const pod of list.value)
+  for (const pod of staying)
     for (const container of listOf(fieldsOf(pod['status'])['containerStatuses']))
-      look(grouped, w, pod, container, events);
-  unhealthy(w, notReady, events, grouped);
+      look(ctx, grouped, w, pod, container, events);
+  const starting = new Set(staying.filter((p) => isStarting(ctx, p)).map((p) => p.metadata.name));
+  unhealthy(w, notReady.difference(starting), events, grouped);
   const { findings } = grouped;
   if (findings.length > 0) return findings;
   return [
@@ -60,6 +65,7 @@ const isNotReady = (pod: KubernetesObject): boolean =>
   fieldsOf(pod['status'])['phase'] === 'Pending';
 
 function look(
+  ctx: DoctorContext,
   grouped: Grouped,
   w: Workload,
   pod: KubernetesObject,
@@ -100,6 +106,9 @@ function look(
   }
   const restarts = numberOf(c['restartCount']);
   const how = `${restarts} restarts, last end: ${textOf(last['reason']) || 'unknown'}, exit code ${numberOf(last['exitCode'])}`;
+  const ended = textOf(last['finishedAt']);
+  const isRecent = ended === '' || ageMs(ctx, ended) < RECENT_MS;
+  if (!isRecent && reason !== 'CrashLoopBackOff') return;
   if (last['reason'] === 'OOMKilled') {
     const limit = textOf(fieldsOf(fieldsOf(containerSpec(w, c)['resources'])['limits'])['memory']) || 'none';
     const make = reason === 'CrashLoopBackOff' ? failure : warning;
