@@ -1,6 +1,7 @@
 /** `sluice why POD`: the way of a pod's records, from the rule that takes its files to the last delivery. */
 import type { FileLogConfig } from '../../components/receivers/file_log/config.ts';
 import { messageOf } from '../../core/errors.ts';
+import { ANNOTATION_FILTER } from '../../deploy/presets/by-annotation.ts';
 import { ofCollector } from '../checks/delivery.ts';
 import { selfMetrics } from '../checks/self-metrics.ts';
 import { podsOf } from '../checks/workload-reads.ts';
@@ -8,6 +9,7 @@ import { isProblem } from '../cluster.ts';
 import type { CheckResult, ConfiguredComponent, ConfiguredPipeline, DoctorConfig, DoctorContext } from '../context.ts';
 import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { fieldsOf, nodeOf, textOf } from '../objects.ts';
+import { annotationVerdict, type Enriched } from './annotations.ts';
 import { enrichmentOf, resourceFromPath } from './enrichment.ts';
 import { type Match, matchFiles } from './matching.ts';
 import { readOffsets } from './offsets.ts';
@@ -18,6 +20,7 @@ import { execLine, isActive, type Subject, type SubjectOptions, subjectOf } from
 const EXAMPLE_CHARS = 200;
 /** So far behind, a reader keeps up. */
 const NEAR_BYTES = 64 * 1024;
+const ANNOTATED = 'is it meant? See "Annotations"';
 
 export interface WhyReport {
   readonly head: string;
@@ -31,13 +34,15 @@ export async function why(ctx: DoctorContext, options: SubjectOptions): Promise<
   const ways = matches.filter((m) => isActive(m.file));
   const parsing: Finding[] = [];
   const enrichment: Finding[] = [];
+  const annotations: Finding[] = [];
   const destination: Finding[] = [];
-  for (const m of ways) await follow(ctx, s, m, exec, { parsing, enrichment, destination });
+  for (const m of ways) await follow(ctx, s, m, exec, { parsing, enrichment, annotations, destination });
   const results: CheckResult[] = [
     { id: 'pod', title: 'Pod', findings: [podFinding(s)] },
     { id: 'files', title: 'Files: which rule decides', findings },
     { id: 'parsing', title: 'Parsing: the last lines, run dry', findings: parsing },
     { id: 'enrichment', title: 'Metadata', findings: unique(enrichment) },
+    { id: 'annotations', title: 'Annotations: which one decides', findings: unique(annotations) },
     { id: 'destination', title: 'Destination', findings: unique(destination) },
     { id: 'delivery', title: 'Last delivery', findings: ways.length === 0 ? [] : await deliveryOf(ctx, s, ways, exec) },
   ];
@@ -74,6 +79,7 @@ async function agentOn(ctx: DoctorContext, node: string): Promise<string | undef
 interface Sections {
   readonly parsing: Finding[];
   readonly enrichment: Finding[];
+  readonly annotations: Finding[];
   readonly destination: Finding[];
 }
 
@@ -128,10 +134,13 @@ async function along(
   const processors = p.processors.flatMap((id) => config.processors.get(id) ?? []);
   const k8s = processors.find((c) => c.entry.id === 'k8s_attributes');
   let resource = before;
+  let metadata: Enriched['metadata'] = 'bare';
   if (k8s) {
     const found = await enrichmentOf(ctx, k8s, config.gates, s, before);
     out.enrichment.push(...found.findings);
     resource = found.resource;
+    const states = found.findings.map((f) => f.state);
+    metadata = states.includes('unknown') ? 'unseen' : states.every((f) => f === 'ok') ? 'known' : 'bare';
   } else
     out.enrichment.push(
       warning(
@@ -140,37 +149,46 @@ async function along(
         'add k8s_attributes to its processors',
       ),
     );
+  const annotated = await annotationVerdict(ctx, s, p, processors, container, { resource, metadata });
+  out.annotations.push(...annotated.findings);
   const targets = p.exporters.map((id) => describeExporter(config, id));
-  const filters = processors.filter((c) => c.entry.id === 'filter').map((c) => c.id);
+  const filters = processors
+    .filter((c) => c.entry.id === 'filter' && !(c.id === ANNOTATION_FILTER && annotated.isCollected))
+    .map((c) => c.id);
   if (!dry || dry.batches.length === 0) {
     const how = `processors: ${p.processors.join(' → ') || 'none'}`;
     out.destination.push(
-      filters.length > 0
-        ? unknown(`${p.id} → ${targets.join(', ')}, unless ${filters.join(', ')} drops them`, how)
-        : ok(`${p.id} → ${targets.join(', ')}`, how),
+      annotated.isCollected === false
+        ? warning(`${p.id} → ${targets.join(', ')}: nothing of ${container} gets there`, how, ANNOTATED)
+        : filters.length > 0
+          ? unknown(`${p.id} → ${targets.join(', ')}, unless ${filters.join(', ')} drops them`, how)
+          : ok(`${p.id} → ${targets.join(', ')}`, how),
     );
   } else {
-    const { steps, out: n, example } = await passThrough(ctx, p, processors, dry.batches, resource);
+    // What it says without the metadata that it looks at is of no use.
+    const isOpen = annotated.isCollected === undefined && filters.includes(ANNOTATION_FILTER);
+    const run = isOpen ? processors.filter((c) => c.id !== ANNOTATION_FILTER) : processors;
+    const { steps, out: n, example } = await passThrough(ctx, p, run, dry.batches, resource);
     const total = dry.records;
     const text = example?.record ? `; the last: ${excerpt(example.record)}` : '';
     const how = `${steps.join(' → ') || 'no processors'}${text}`;
     const to = `${p.id} → ${targets.join(', ')}`;
+    const dropper = steps.find((x) => x.includes('drops'))?.split(' ')[0];
+    const all = `${to}: ${n === 1 ? 'the record goes' : `all ${n} records go`} there`;
     if (n === total)
-      out.destination.push(ok(`${to}: ${n === 1 ? 'the record goes' : `all ${n} records go`} there`, how));
+      out.destination.push(isOpen ? unknown(`${all}, unless ${ANNOTATION_FILTER} drops them`, how) : ok(all, how));
+    else if (n === 0 && dropper === ANNOTATION_FILTER)
+      out.destination.push(warning(`${to}: none of ${total} records gets there`, how, ANNOTATED));
     else if (n === 0)
       out.destination.push(
-        failure(
-          `${to}: none of ${total} records gets there`,
-          how,
-          `loosen ${steps.find((x) => x.includes('drops'))?.split(' ')[0] ?? 'the filter'}`,
-        ),
+        failure(`${to}: none of ${total} records gets there`, how, `loosen ${dropper ?? 'the filter'}`),
       );
     else
       out.destination.push(
         warning(
           `${to}: ${n} of ${total} records get there`,
           how,
-          `is ${steps.find((x) => x.includes('drops'))?.split(' ')[0] ?? 'a filter'} meant to drop the others?`,
+          `is ${dropper ?? 'a filter'} meant to drop the others?`,
         ),
       );
   }
@@ -178,7 +196,17 @@ async function along(
   for (const id of p.exporters)
     if (config.connectors.has(id))
       for (const following of config.pipelines.filter((x) => x.receivers.includes(id)))
-        await along(ctx, s, config, following, container, resource, undefined, { ...out, enrichment: [] }, seen);
+        await along(
+          ctx,
+          s,
+          config,
+          following,
+          container,
+          resource,
+          undefined,
+          { ...out, enrichment: [], annotations: [] },
+          seen,
+        );
 }
 
 function describeExporter(config: DoctorConfig, id: string): string {
