@@ -17,6 +17,8 @@ export interface ObservedCluster {
   readonly kubeconfig: string;
   readonly kubeletUrl: string;
   readonly population: Population;
+  /** Somebody watches events: those from now on are told. */
+  readonly isWatchedForEvents: boolean;
   /** Containers restart over and over, volumes fill up, a node is gone, a job fails. */
   goWrong(): void;
 }
@@ -265,5 +267,13 @@ export async function startObservedCluster(t: TestContext, dir: string): Promise
       'current-context': 'x',
     }),
   );
-  return { kubeconfig, kubeletUrl: kubelet.url, population, goWrong: () => void (isBad = true) };
+  return {
+    kubeconfig,
+    kubeletUrl: kubelet.url,
+    population,
+    get isWatchedForEvents() {
+      return server.requests.some(({ path, query }) => path.endsWith('/events') && query['watch'] !== undefined);
+    },
+    goWrong: () => void (isBad = true),
+  };
 }

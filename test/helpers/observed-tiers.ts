@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { collection } from '../../src/deploy/collection.ts';
 import type { CollectorConfig, Components, JsonMap } from '../../src/deploy/config.ts';
 import type { Spec } from '../../src/deploy/spec.ts';
-import { defer, freePort, READY, startAgent, tempDir } from './agent.ts';
+import { defer, freePort, READY, startAgent, tempDir, until } from './agent.ts';
 import { podName, podUid, startFakeServer } from './kubelet.ts';
 import { attributes, type Json, metricsRequest } from './metric-points.ts';
 import { type ObservedCluster, startObservedCluster } from './observed-cluster.ts';
@@ -16,6 +16,17 @@ export interface ObservedTiers {
   goOn(): Promise<void>;
   /** What alerts are for happens: to the cluster, and to a further collector. */
   goWrong(): Promise<void>;
+  /** A container writes a line; returns the time that the runtime gives it. */
+  log(container: Container, text: string): string;
+  /** The API server tells of an event about the first pod; returns its time. */
+  event(name: string, note: string): string;
+}
+
+export interface Container {
+  readonly pod: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly container: string;
 }
 
 export interface ObservedTiersOptions {
@@ -128,11 +139,22 @@ function troubledConfig(dir: string, ports: Ports, port: number, badUrl: string,
 }
 
 /** A line as the container runtime writes it. */
-function containerLine(dir: string, [pod, namespace, uid, container]: string[], text: string, restarts = 0): void {
-  const folder = join(dir, 'pods', `${namespace}_${pod}_${uid}`, container!);
+function containerLine(dir: string, { pod, namespace, uid, container }: Container, text: string, restarts = 0): string {
+  const folder = join(dir, 'pods', `${namespace}_${pod}_${uid}`, container);
   mkdirSync(folder, { recursive: true });
-  appendFileSync(join(folder, `${restarts}.log`), `${new Date().toISOString()} stdout F ${text}\n`);
+  const time = new Date().toISOString();
+  appendFileSync(join(folder, `${restarts}.log`), `${time} stdout F ${text}\n`);
+  return time;
 }
+
+/** The app of a pod of the fake kubelet, or of an earlier pod of its name. */
+export const appOf = (i: number, uid = podUid(i)): Container => ({
+  pod: podName(i),
+  namespace: `ns-${i}`,
+  uid,
+  container: 'app',
+});
+const FALCO: Container = { pod: 'falco-x7k2p', namespace: 'falco', uid: podUid(900), container: 'falco' };
 
 const falcoAlert = (): string =>
   JSON.stringify({
@@ -146,22 +168,30 @@ const falcoAlert = (): string =>
     time: new Date().toISOString(),
   });
 
-function writeEvents({ population }: ObservedCluster): void {
-  for (const [i, [type, reason, note]] of [
-    ['Normal', 'Scheduled', 'Successfully assigned the pod to a node'],
-    ['Normal', 'Started', 'Started container app'],
-    ['Warning', 'BackOff', 'Back-off restarting failed container app'],
-  ].entries())
-    population.put('events.events.k8s.io', {
-      metadata: { name: `web.${i}`, namespace: 'ns-0', uid: `event-${i}` },
-      type,
-      reason,
-      note,
-      action: 'Binding',
-      reportingController: 'kubelet',
-      regarding: { kind: 'Pod', name: podName(0), namespace: 'ns-0', uid: podUid(0) },
-      eventTime: new Date().toISOString(),
-    });
+function writeEvent({ population }: ObservedCluster, name: string, type: string, reason: string, note: string): string {
+  const eventTime = new Date().toISOString();
+  population.put('events.events.k8s.io', {
+    metadata: { name, namespace: 'ns-0', uid: name },
+    type,
+    reason,
+    note,
+    action: 'Binding',
+    reportingController: 'kubelet',
+    regarding: { kind: 'Pod', name: podName(0), namespace: 'ns-0', uid: podUid(0) },
+    eventTime,
+  });
+  return eventTime;
+}
+
+function writeEvents(cluster: ObservedCluster): void {
+  for (const [i, [type, reason, note]] of (
+    [
+      ['Normal', 'Scheduled', 'Successfully assigned the pod to a node'],
+      ['Normal', 'Started', 'Started container app'],
+      ['Warning', 'BackOff', 'Back-off restarting failed container app'],
+    ] as const
+  ).entries())
+    writeEvent(cluster, `web.${i}`, type, reason, note);
 }
 
 const now = (): string => `${Date.now()}000000`;
@@ -223,15 +253,14 @@ export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions
   const dir = tempDir(t);
   const cluster = await startObservedCluster(t, dir);
   const logLine = (): void => {
-    containerLine(dir, [podName(0), 'ns-0', podUid(0), 'app'], 'hello from a container');
-    containerLine(dir, ['falco-x7k2p', 'falco', podUid(900), 'falco'], falcoAlert());
+    containerLine(dir, appOf(0), 'hello from a container');
+    containerLine(dir, FALCO, falcoAlert());
   };
   logLine();
-  containerLine(dir, ['falco-x7k2p', 'falco', podUid(900), 'falco'], 'Falco initialized with configuration file');
+  containerLine(dir, FALCO, 'Falco initialized with configuration file');
   // The container restarts, and the pod is made again under its name, as those of StatefulSets are.
-  containerLine(dir, [podName(0), 'ns-0', podUid(0), 'app'], 'hello again', 1);
-  for (const uid of [podUid(2), podUid(902), podUid(903)])
-    containerLine(dir, [podName(2), 'ns-2', uid, 'app'], 'hello from the store');
+  containerLine(dir, appOf(0), 'hello again', 1);
+  for (const uid of [podUid(2), podUid(902), podUid(903)]) containerLine(dir, appOf(2, uid), 'hello from the store');
   const start = async (name: string, pod: string, make: (port: number) => unknown): Promise<void> => {
     const env = {
       KUBECONFIG: cluster.kubeconfig,
@@ -246,7 +275,7 @@ export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions
   };
   for (const { name, config } of collection(spec(o)).tiers)
     await start(name, `otel-${name}-1`, (port) => atHome(config, dir, cluster.kubeletUrl, port));
-  // Events from before the start are not told.
+  await until(() => cluster.isWatchedForEvents, 'the gateway to watch events');
   writeEvents(cluster);
 
   const bad = await startFakeServer((path) =>
@@ -260,6 +289,8 @@ export async function startObservedTiers(t: TestContext, o: ObservedTiersOptions
   let ports: Ports | undefined;
   return {
     cluster,
+    log: (container, text) => containerLine(dir, container, text),
+    event: (name, note) => writeEvent(cluster, name, 'Normal', 'Pulled', note),
     async goOn() {
       logLine();
       if (ports !== undefined) await Promise.all([push(ports.bad), push(ports.fine)]);

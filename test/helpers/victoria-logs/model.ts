@@ -5,10 +5,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { defer } from '../agent.ts';
 import { parseLogsQl } from '../logsql.ts';
-import { headersOf, recordsOf, type StoredRecord } from './records.ts';
+import { encodingOf, type StoredRecord, storedOf } from './records.ts';
 
 export interface ModelServer {
   readonly url: string;
@@ -21,12 +20,6 @@ async function bodyOf(req: IncomingMessage): Promise<Buffer> {
   for await (const part of req) parts.push(part as Buffer);
   return Buffer.concat(parts);
 }
-
-const UNPACK: Readonly<Record<string, (b: Buffer) => Buffer>> = {
-  gzip: (b) => gunzipSync(b),
-  zstd: (b) => zstdDecompressSync(b),
-  identity: (b) => b,
-};
 
 const tenantOf = ({ headers }: IncomingMessage): string =>
   [headers['accountid'], headers['projectid']].map((n) => Number(n ?? 0)).join(':');
@@ -41,9 +34,8 @@ export async function startModel(t: TestContext): Promise<ModelServer> {
     const stored = tenants.get(tenant) ?? [];
     if (pathname === '/insert/opentelemetry/v1/logs') {
       if (req.headers['content-type'] === 'application/json') return void res.writeHead(400).end('json is not taken');
-      const encoding = req.headers['content-encoding'] ?? 'identity';
-      encodings.add(encoding);
-      stored.push(...recordsOf(UNPACK[encoding]!(body), headersOf(req), Date.now()));
+      encodings.add(encodingOf(req));
+      stored.push(...storedOf(req, body, Date.now()));
       tenants.set(tenant, stored);
       return void res.writeHead(200).end();
     }

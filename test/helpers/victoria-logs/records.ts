@@ -1,5 +1,6 @@
 /** What VictoriaLogs makes of a request of OTLP: fields, the stream, and what it drops although it answers 200. */
 import type { IncomingMessage } from 'node:http';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { asText } from '../../../src/local/store/decode.ts';
 import { decodeResource, type Value, type ValueMap } from '../../../src/wire/otlp.ts';
 import { type LogRecord, readLogRecord } from '../../../src/wire/otlp-logs.ts';
@@ -12,7 +13,7 @@ export interface StoredRecord {
   readonly tags: readonly Field[];
 }
 
-export interface Headers {
+interface Headers {
   /** Undefined: all of the resource. */
   readonly streamFields: readonly string[] | undefined;
   readonly messageFields: readonly string[];
@@ -22,7 +23,7 @@ export interface Headers {
 
 type Field = readonly [name: string, value: string];
 
-export function headersOf(req: IncomingMessage): Headers {
+function headersOf(req: IncomingMessage): Headers {
   const list = (name: string): string[] | undefined => {
     const value = req.headers[name];
     return value === undefined || value === '' ? undefined : String(value).split(',');
@@ -113,7 +114,7 @@ function storedRecord(resource: readonly Field[], r: LogRecord, h: Headers, nowM
 }
 
 /** Throws for bytes that are no ExportLogsServiceRequest. */
-export function recordsOf(body: Uint8Array, headers: Headers, nowMs: number): StoredRecord[] {
+function recordsOf(body: Uint8Array, headers: Headers, nowMs: number): StoredRecord[] {
   const found: StoredRecord[] = [];
   const request = new ProtoReader(body);
   while (request.next()) {
@@ -138,3 +139,14 @@ export function recordsOf(body: Uint8Array, headers: Headers, nowMs: number): St
   }
   return found;
 }
+
+const UNPACK: Readonly<Record<string, (b: Buffer) => Buffer>> = {
+  gzip: (b) => gunzipSync(b),
+  zstd: (b) => zstdDecompressSync(b),
+  identity: (b) => b,
+};
+export const encodingOf = (req: IncomingMessage): string => req.headers['content-encoding'] ?? 'identity';
+
+/** The records of a request with its headers. */
+export const storedOf = (req: IncomingMessage, body: Buffer, nowMs: number): StoredRecord[] =>
+  recordsOf(UNPACK[encodingOf(req)]!(body), headersOf(req), nowMs);
