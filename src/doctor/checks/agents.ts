@@ -197,7 +197,8 @@ function coverage(
     // The one that comes tells more than the one that goes.
     const pod = own.find((p) => !isLeaving(ctx, p)) ?? own[0];
     if (pod && (isStarting(ctx, pod) || isLeaving(ctx, pod))) starting.push({ node: name, since: pod });
-    else if (!first && isNew(ctx, node) && (!pod || isReady(node) === false))
+    // A refusal says more than the age of the node.
+    else if (!first && refused.length === 0 && isNew(ctx, node) && (!pod || isReady(node) === false))
       starting.push({ node: name, since: node });
     else if (!isReady(node) && (pod || !first))
       note(

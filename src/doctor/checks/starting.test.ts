@@ -111,6 +111,21 @@ test('nodes that join, and nodes that are down', async (t) => {
   );
 });
 
+test('what is refused is a failure on a node that has just joined, too', async (t) => {
+  const cluster = await withCluster(t);
+  cluster.population.remove('pods', 'opentelemetry', 'otel-agent-worker-1');
+  cluster.population.put('nodes', nodeDraft('worker-1', { made: ago(33) }));
+  assert.match(
+    told(await findings(agents, cluster.url)).join(),
+    /: otel-agent is starting on 1 node of 1 \(worker-1\)$/,
+  );
+  const refusal = 'Error creating: pods "otel-agent-x" is forbidden: violates PodSecurity "baseline:latest"';
+  cluster.population.put('events', eventDraft('DaemonSet', 'otel-agent', 'FailedCreate', refusal, ago(10)));
+  assert.deepEqual(told(await findings(agents, cluster.url)), [
+    'failure: no running otel-agent on 1 node of 1 (worker-1): its pod is refused',
+  ]);
+});
+
 test('ages are counted by the clock of the API server', async (t) => {
   const cluster = await withCluster(t);
   cluster.nowMs += 3_600_000;
