@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Spec } from '../../src/deploy/index.ts';
-import { defer, until } from '../helpers/agent.ts';
+import { defer, tempDir, until } from '../helpers/agent.ts';
+import { buildImage, OWN_ARCHITECTURE } from '../helpers/image.ts';
 import { SLUICE } from '../helpers/paths.ts';
+import { registryPrograms, startRegistry } from '../helpers/registry.ts';
 import { type Any, LIMIT_MS, openCluster } from './cluster.ts';
-import { deploy, found, loadSluice, runProgram } from './deployment.ts';
+import { deploy, found, IMAGE, loadSluice, runProgram } from './deployment.ts';
 import { startOtlpSink } from './otlp-sink.ts';
 import { pod, ticker } from './workloads.ts';
 
@@ -114,4 +116,40 @@ test('a destination that is away shows in the log as people look for it, and in 
   assert.equal(code, 1);
   assert.match(stdout, new RegExp(`✗ prometheus_remote_write of otel-agent .*${url.replaceAll('.', '\\.')}`));
   assert.match(stdout, /✓ otlp_http\/logs of otel-agent reaches/);
+});
+
+test('an image that the node cannot fetch, and one that it cannot run, show in doctor', async (t) => {
+  const programs = await registryPrograms();
+  if (programs.missing !== undefined) assert.fail(programs.missing);
+  const registry = await startRegistry(t, programs);
+  const repository = `${registry.host}/sluice`;
+  defer(t, () => cluster.forgetImages(repository));
+  const doctor = () => runProgram(cluster, SLUICE, 'doctor');
+  const says = (what: RegExp) =>
+    found(async () => {
+      const { code, stdout } = await doctor();
+      return what.test(stdout) ? { code, stdout } : undefined;
+    }, String(what));
+
+  const spec: Spec = { agent: { presets: { hostMetrics: false } }, gateway: false };
+  const deployed = await deploy(t, cluster, spec, {
+    edit: (manifest) =>
+      manifest.replaceAll(IMAGE, `${repository}:1`).replaceAll('imagePullPolicy: Never', 'imagePullPolicy: Always'),
+    isReady: async () => {},
+  });
+  const nothing = await says(/✗ the image \S+ of otel-agent cannot be fetched/);
+  assert.equal(nothing.code, 1);
+  assert.match(nothing.stdout, new RegExp(`✗ the image ${repository}:1 of otel-agent cannot be fetched$`, 'm'));
+  assert.match(nothing.stdout, /how: pod otel-agent-\w+: .*: not found$/m);
+  assert.match(nothing.stdout, new RegExp(`fix: push it to ${registry.host}, or correct image\\.repository`));
+  assert.match(nothing.stdout, /✗ no running otel-agent on 1 node of 1 /);
+
+  const { tar } = await buildImage(tempDir(t), `${repository}:2`, OWN_ARCHITECTURE === 'amd64' ? 'arm64' : 'amd64');
+  const push = ['copy', `oci-archive:${tar}`, `docker://${repository}:2`];
+  const pushed = await runProgram(cluster, `${registry.bin}/skopeo`, ...push);
+  assert.equal(pushed.code, 0, pushed.stderr);
+  await deployed.kubectl('set', 'image', 'daemonset/otel-agent', `otel-agent=${repository}:2`);
+  const foreign = await says(/not made for the architecture of/);
+  assert.equal(foreign.code, 1);
+  assert.match(foreign.stdout, /fix: .*npm run image without --arch.*skopeo copy --all$/m);
 });

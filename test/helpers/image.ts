@@ -13,9 +13,15 @@ export interface BuiltImage {
 
 const node = (args: readonly string[]) => promisify(execFile)(process.execPath, args);
 
+export type Architecture = 'amd64' | 'arm64';
+export const OWN_ARCHITECTURE: Architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
+
 /** Into the folder. The first time fetches Debian's packages and compresses Node: half a minute; then some seconds. */
-export async function buildImage(folder: string, name: string): Promise<BuiltImage> {
-  const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
+export async function buildImage(
+  folder: string,
+  name: string,
+  architecture: Architecture = OWN_ARCHITECTURE,
+): Promise<BuiltImage> {
   const args = [join(ROOT, 'tools/image.ts'), '--arch', architecture, '--name', name, '--output', folder];
   await node(args).catch((e: Error) => {
     // Mirrors keep only the newest versions; which one is in the image is nothing to the tests.
