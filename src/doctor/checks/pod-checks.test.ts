@@ -347,7 +347,12 @@ test('delivery: by the counters of the collectors, with and without suffixes', a
       ['otelcol_scraper_errored_metric_points{receiver="hostmetrics",scraper="disk"} 2'],
       'warning: hostmetrics cannot read some of its metrics',
     ],
-    [['otelcol_process_uptime 3'], 'warning: nothing was sent yet'],
+    [['otelcol_process_uptime 3'], 'ok: nothing was sent yet, and nothing failed'],
+    [['otelcol_process_uptime_seconds_total 300'], 'warning: nothing was sent yet'],
+    [
+      ['otelcol_process_uptime 300', 'otelcol_receiver_accepted_log_records{receiver="file_log"} 3'],
+      'warning: records were taken in, and none was sent',
+    ],
   ];
   for (const [lines, what] of table)
     assert.deepEqual(told(await findings(delivery, await withMetrics(t, lines))), [what], lines.join());
@@ -422,9 +427,15 @@ test('pod logs: inside, by reading them', async () => {
     `receivers: {file_log: {include: ["${glob}"]}}\nexporters: {debug: }\nservice: {telemetry: {metrics: {level: none}}, pipelines: {logs: {receivers: [file_log], exporters: [debug]}}}`;
   const ask = async (glob = `${root}/*/*/*.log`) =>
     (await findings(podLogs, undefined, { isInside: true, config: config(glob) }))[0]!;
-  assert.equal(told([await ask()])[0], 'warning: file_log finds no file');
+  assert.equal(told([await ask()])[0], 'ok: there is no file yet that file_log could read');
   writeFileSync(file, 'a line\n');
   assert.equal(told([await ask()])[0], 'ok: file_log can read 1 file');
+  const none = await ask(`${root}/other_*/*/*.log`);
+  assert.equal(told([none])[0], 'warning: file_log finds no file');
+  assert.match(none.how, /^1 log file below .*shop_web-1_u\/app\/0\.log; include .*other_\*\/\*\/\*\.log takes none$/);
+  const left = await ask(`${root}/*/*/*.log"], exclude: ["${root}/shop_*/*/*.log`);
+  assert.equal(told([left])[0], 'warning: file_log finds no file');
+  assert.match(left.how, /exclude .*shop_\*\/\*\/\*\.log leaves them out$/);
   symlinkSync('/var/lib/docker/containers/none/none-json.log', join(file, '../1.log'));
   const dangling = await ask();
   assert.equal(told([dangling])[0], 'failure: 1 log file of file_log is a link to what is not mounted');

@@ -1,5 +1,5 @@
 /** Can the files that file_log is to read be read? Inside by reading them, outside by what the DaemonSet mounts. */
-import { closeSync, openSync, readdirSync, readlinkSync, readSync, statSync } from 'node:fs';
+import { closeSync, type Dirent, openSync, readdirSync, readlinkSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileGlob, type DirectoryEntry, walkGlob } from '../../core/glob.ts';
 import { textsOf as textsOfAny } from '../../deploy/used-components.ts';
@@ -9,6 +9,11 @@ import { containersOf, fieldsOf, hostPathsOf, listOf, textOf, type Workload } fr
 
 /** No more files are opened for it. */
 const MAX_OPENED = 200;
+/** Before what may be only for a moment is looked at again. */
+const AGAIN_MS = 3000;
+/** Below a root, so many entries are looked at for files that no rule takes. */
+const MAX_ENTRIES = 5000;
+const MAX_DEPTH = 3;
 
 export const podLogs: Check = {
   id: 'pod-logs',
@@ -20,7 +25,7 @@ export const podLogs: Check = {
         if (c.entry.id !== 'file_log') continue;
         const globs = textsOfAny(fieldsOf(c.value)['include']);
         if (ctx.isInside || !tier.workload)
-          out.push(...byReading(ctx, c.id, globs, textsOfAny(fieldsOf(c.value)['exclude'])));
+          out.push(...(await byReading(ctx, c.id, globs, textsOfAny(fieldsOf(c.value)['exclude']))));
         else out.push(...byMounts(tier, tier.workload, c.id, globs));
       }
     return out;
@@ -90,7 +95,12 @@ export function lookAtFiles(include: readonly string[], exclude: readonly string
   return seen;
 }
 
-function byReading(ctx: DoctorContext, id: string, include: readonly string[], exclude: readonly string[]): Finding[] {
+async function byReading(
+  ctx: DoctorContext,
+  id: string,
+  include: readonly string[],
+  exclude: readonly string[],
+): Promise<Finding[]> {
   const roots = [...new Set(include.map(rootOf))];
   const out: Finding[] = [];
   const there = roots.filter((r) => {
@@ -115,7 +125,14 @@ function byReading(ctx: DoctorContext, id: string, include: readonly string[], e
       ),
     ];
   }
-  const seen = lookAtFiles(include, exclude);
+  let seen = lookAtFiles(include, exclude);
+  if (seen.dangling.length > 0 || seen.files === 0) {
+    // A pod that ends takes its files away one after the other, and one that begins has none yet.
+    const { dangling } = seen;
+    await ctx.pause(AGAIN_MS);
+    const again = lookAtFiles(include, exclude);
+    seen = { ...again, dangling: again.dangling.filter((path) => dangling.includes(path)) };
+  }
   const user = process.getuid?.() ?? -1;
   if (seen.denied.length > 0)
     out.push(
@@ -134,15 +151,56 @@ function byReading(ctx: DoctorContext, id: string, include: readonly string[], e
       ),
     );
   if (out.length > 0) return out;
-  if (seen.files === 0)
-    return [
-      warning(
-        `${id} finds no file`,
-        `${some(include)} as user ${user}`,
-        'do the include globs fit the paths? ls /var/log/pods in the pod; `sluice why POD` shows which rule decides',
-      ),
-    ];
+  if (seen.files === 0) return [nothingFound(ctx, id, include, exclude, there)];
   return [ok(`${id} can read ${count(seen.files, 'file')}`, `${seen.opened} of them were opened as user ${user}`)];
+}
+
+/** Is there nothing to read, or do the rules leave it out? */
+function nothingFound(
+  ctx: DoctorContext,
+  id: string,
+  include: readonly string[],
+  exclude: readonly string[],
+  roots: readonly string[],
+): Finding {
+  const own = ctx.env['OTEL_K8S_POD_NAME'] ?? ctx.env['K8S_POD_NAME'] ?? ctx.env['HOSTNAME'] ?? '';
+  const files = roots.flatMap(logFilesBelow).filter((path) => own === '' || !path.includes(`_${own}_`));
+  const where = `below ${some(roots)} as user ${process.getuid?.() ?? -1}`;
+  if (files.length === 0)
+    return ok(`there is no file yet that ${id} could read`, `no log file of another pod ${where}`);
+  const out = exclude.map(compileGlob);
+  const excluding = exclude.filter((_, i) => files.some((path) => out[i]!.re.test(path)));
+  const isExcluded = files.every((path) => out.some((g) => g.re.test(path)));
+  return warning(
+    `${id} finds no file`,
+    `${count(files.length, 'log file')} ${where}, like ${files[0]}; ${
+      isExcluded ? `exclude ${some(excluding)} leaves them out` : `include ${some(include)} takes none`
+    }`,
+    isExcluded
+      ? 'take the exclude rule away; `sluice why POD` shows which rule decides'
+      : 'correct include: /var/log/pods/*/*/*.log has all pods; `sluice why POD` shows which rule decides',
+  );
+}
+
+function logFilesBelow(root: string): string[] {
+  const out: string[] = [];
+  let left = MAX_ENTRIES;
+  const visit = (directory: string, depth: number): void => {
+    let entries: Dirent[] = [];
+    try {
+      entries = readdirSync(directory, { withFileTypes: true });
+    } catch {
+      // Gone, or not allowed: that is told elsewhere.
+    }
+    for (const e of entries) {
+      if (left-- <= 0) return;
+      const path = join(directory, e.name);
+      if (e.isDirectory() && depth < MAX_DEPTH) visit(path, depth + 1);
+      else if (!e.isDirectory() && e.name.endsWith('.log')) out.push(path);
+    }
+  };
+  visit(root, 0);
+  return out;
 }
 
 const linkOf = (path: string): string => {

@@ -8,12 +8,15 @@ import { parseMetrics, type Sample } from './metrics-text.ts';
 import { podsOf } from './workload-reads.ts';
 
 const TIMEOUT_MS = 4000;
+/** More than what `batch` waits by default. */
+const LATER_MS = 12_000;
 /** Of each tier so many pods are asked. */
 const MAX_PODS = 10;
 
 export interface SelfMetrics {
   /** `this pod`, or the name of the pod. */
   readonly source: string;
+  readonly tier?: Tier;
   readonly samples: readonly Sample[];
 }
 
@@ -24,6 +27,15 @@ export interface AllMetrics {
 }
 
 export const selfMetrics = (ctx: DoctorContext): Promise<AllMetrics> => ctx.once('self-metrics', () => readAll(ctx));
+
+/** The same collector a while later: counters tell whether it is so now, or only was. */
+export async function laterMetrics(ctx: DoctorContext, source: string): Promise<SelfMetrics | undefined> {
+  const all = await ctx.once('later-metrics', async () => {
+    await ctx.pause(LATER_MS);
+    return readAll(ctx);
+  });
+  return all.read.find((m) => m.source === source);
+}
 
 async function readAll(ctx: DoctorContext): Promise<AllMetrics> {
   const read: SelfMetrics[] = [];
@@ -47,7 +59,7 @@ async function local(ctx: DoctorContext, tier: Tier, read: SelfMetrics[], proble
   try {
     const answer = await fetch(url, { signal: AbortSignal.any([ctx.signal, AbortSignal.timeout(TIMEOUT_MS)]) });
     if (answer.status !== 200) throw new Error(`status ${answer.status}`);
-    read.push({ source: `${tier.name} (${url})`, samples: parseMetrics(await answer.text()) });
+    read.push({ source: `${tier.name} (${url})`, tier, samples: parseMetrics(await answer.text()) });
   } catch (e) {
     const cause = e instanceof Error && e.cause instanceof Error ? `: ${e.cause.message}` : '';
     problems.push(`GET ${url}: ${messageOf(e)}${cause}; does the collector run?`);
@@ -72,7 +84,7 @@ async function remote(ctx: DoctorContext, tier: Tier, read: SelfMetrics[], probl
     const path = `/api/v1/namespaces/${w.namespace}/pods/${p.metadata.name}:${port}/proxy/metrics`;
     const text = await ctx.cluster!.text(path);
     if (isProblem(text)) problems.push(`${p.metadata.name}: ${text.problem}`);
-    else read.push({ source: p.metadata.name, samples: parseMetrics(text.value) });
+    else read.push({ source: p.metadata.name, tier, samples: parseMetrics(text.value) });
   }
 }
 

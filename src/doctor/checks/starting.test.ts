@@ -1,5 +1,8 @@
 /** What is well and only under way: pods that have just begun, nodes that join, roll-outs, files that were rotated. */
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Draft } from '../../kubernetes/simulated/population.ts';
 import {
@@ -14,6 +17,9 @@ import {
   told,
 } from '../testing.ts';
 import { agents } from './agents.ts';
+import { delivery } from './delivery.ts';
+import { metadata } from './metadata.ts';
+import { podLogs } from './pod-logs.ts';
 import { pods } from './pods.ts';
 
 const ago = (seconds: number): string => `${new Date(NOON_MS - seconds * 1000).toISOString().slice(0, 19)}Z`;
@@ -198,4 +204,91 @@ test('probes and mounts of a pod that has just begun, and ends that are long ago
     cluster.population.put('pods', agentPod('worker-1', restarted(reason, ago(3 * 86_400))));
     assert.deepEqual(told(await findings(pods, cluster.url)), ['ok: no pod of otel-agent is in trouble']);
   }
+});
+
+const METRICS = '/api/v1/namespaces/opentelemetry/pods/otel-agent-worker-1:8888/proxy/metrics';
+
+test('records of a pod that was not known for a moment, and of pods that stay unknown', async (t) => {
+  const cluster = await withCluster(t);
+  const page = (accepted: number, unmatched: number): string =>
+    [
+      `otelcol_receiver_accepted_log_records{receiver="file_log"} ${accepted}`,
+      `sluice_processor_k8s_attributes_unmatched_records{otelcol_signal="logs",reason="unknown pod"} ${unmatched}`,
+      'otelcol_k8s_pod_association{status="success"} 5',
+      '',
+    ].join('\n');
+  const table: [string, [number, number], [number, number], string][] = [
+    ['a few, none since', [1000, 3], [1100, 3], 'ok: records have the metadata of their pods'],
+    ['a few, and quiet', [1000, 3], [1000, 3], 'ok: records have the metadata of their pods'],
+    ['a few, and more', [1000, 3], [1100, 4], 'warning: records have no metadata of their pod (unknown pod)'],
+    [
+      'many, none since',
+      [1000, 300],
+      [1100, 300],
+      'warning: records had no metadata of their pod for a while (unknown pod)',
+    ],
+    ['many, and quiet', [1000, 300], [1000, 300], 'failure: records have no metadata of their pod (unknown pod)'],
+    ['many, and more', [1000, 300], [1100, 330], 'failure: records have no metadata of their pod (unknown pod)'],
+  ];
+  for (const [name, now, later, what] of table) {
+    cluster.texts.set(METRICS, page(...now));
+    const meanwhile = () => void cluster.texts.set(METRICS, page(...later));
+    assert.deepEqual(told(await findings(metadata, cluster.url, { meanwhile })), [what], name);
+  }
+});
+
+test('a queue that is full for a moment, and one that stays full', async (t) => {
+  const cluster = await withCluster(t);
+  const page = (size: number): string =>
+    `otelcol_exporter_queue_size{exporter="a"} ${size}\notelcol_exporter_queue_capacity{exporter="a"} 1000\notelcol_exporter_sent_log_records{exporter="a"} 5\n`;
+  for (const [later, what] of [
+    [100, 'ok: what is collected is delivered'],
+    [950, 'failure: the queue of a is nearly full'],
+  ] as const) {
+    cluster.texts.set(METRICS, page(900));
+    const meanwhile = () => void cluster.texts.set(METRICS, page(later));
+    assert.deepEqual(told(await findings(delivery, cluster.url, { meanwhile })), [what]);
+  }
+});
+
+test('who waits for others to send has nothing to send when they do not', async (t) => {
+  const cluster = await withCluster(t);
+  const config = (receiver: string): string =>
+    `receivers: {${receiver}: {}}\nexporters: {otlp_http: {endpoint: "http://x:1"}}\nservice: {telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8888}}}}]}}, pipelines: {metrics: {receivers: [${receiver}], exporters: [otlp_http]}}}`;
+  cluster.texts.set(METRICS, 'otelcol_process_uptime 300\n');
+  for (const [receiver, what] of [
+    ['otlp', 'ok: nothing came, so nothing was sent'],
+    ['host_metrics', 'warning: nothing was sent yet'],
+  ] as const) {
+    deploy(
+      cluster,
+      undefined,
+      config(receiver)
+        .replace('otlp: {}', 'otlp: {protocols: {http: {}}}')
+        .replace('host_metrics: {}', 'host_metrics: {scrapers: {cpu: {}}}'),
+    );
+    assert.deepEqual(told(await findings(delivery, cluster.url)), [what]);
+  }
+});
+
+test('a node whose pods have not written yet, or are just being deleted', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'sluice-starting-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  const put = (path: string): string => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), 'a line\n');
+    return join(root, path);
+  };
+  const config = `receivers: {file_log: {include: ["${root}/*/*/*.log"], exclude: ["${root}/o_agent-x_*/*/*.log"]}}\nexporters: {debug: }\nservice: {telemetry: {metrics: {level: none}}, pipelines: {logs: {receivers: [file_log], exporters: [debug]}}}`;
+  const ask = (meanwhile?: () => void) =>
+    findings(podLogs, undefined, { isInside: true, config, env: { HOSTNAME: 'agent-x' }, meanwhile });
+  // Its own log is there, and left out.
+  put('o_agent-x_u1/agent/0.log');
+  assert.deepEqual(told(await ask()), ['ok: there is no file yet that file_log could read']);
+  assert.deepEqual(told(await ask(() => void put('shop_web_u2/app/0.log'))), ['ok: file_log can read 1 file']);
+  const link = join(root, 'shop_web_u2/app/1.log');
+  symlinkSync(join(root, 'nothing'), link);
+  assert.deepEqual(told(await ask(() => unlinkSync(link))), ['ok: file_log can read 1 file']);
+  symlinkSync(join(root, 'nothing'), link);
+  assert.deepEqual(told(await ask()), ['failure: 1 log file of file_log is a link to what is not mounted']);
 });
