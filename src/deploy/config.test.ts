@@ -392,7 +392,14 @@ const invited: typeof wrong = [
   ],
   [
     'amounts that are none of Kubernetes',
-    { agent: { resources: { requests: { cpu: 'much' }, limits: { memory: '512MB', storage: '2 GiB', x: -1 } } } },
+    {
+      agent: {
+        resources: {
+          requests: { cpu: 'much' },
+          limits: { memory: '512MB', 'ephemeral-storage': '2 GiB', 'example.com/x': -1 },
+        },
+      },
+    },
     [
       [
         'agent.resources.requests.cpu',
@@ -400,9 +407,9 @@ const invited: typeof wrong = [
         'write it as Kubernetes does: 512Mi of memory, 100m or 0.5 of CPU',
       ],
       ['agent.resources.limits.memory', '"512MB" is no quantity', 'write 512M'],
-      ['agent.resources.limits.storage', '"2 GiB" is no quantity', 'write 2Gi'],
+      ['agent.resources.limits.ephemeral-storage', '"2 GiB" is no quantity', 'write 2Gi'],
       [
-        'agent.resources.limits.x',
+        'agent.resources.limits.example.com/x',
         '-1 is no quantity',
         'write it as Kubernetes does: 512Mi of memory, 100m or 0.5 of CPU',
       ],

@@ -40,7 +40,7 @@ const wrong: readonly [string, string, readonly (readonly [number, number, strin
     'several at once',
     'namespace: Big\nplatform: windows\n',
     [
-      [1, 1, '"Big" is no name of a namespace (lower-case letters, digits and -)'],
+      [1, 1, '"Big" is no name of a namespace'],
       [2, 1, 'unsupported value "windows" (valid values: [generic talos k3s openshift gke-autopilot])'],
     ],
   ],

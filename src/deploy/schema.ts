@@ -1,9 +1,19 @@
 /** What a spec may hold, for specs from YAML and for TypeScript that went around the types. Texts for people stand at the types. */
 import * as z from 'zod';
-import { parseQuantity } from '../core/quantity.ts';
 import { parseDuration } from '../core/schema.ts';
 import { HINT } from '../core/zod-words.ts';
 import type { Edit } from './edit.ts';
+import {
+  annotations,
+  imageRepository,
+  imageTag,
+  labelKeys,
+  labels,
+  namespaceName,
+  objectName,
+  secretKey,
+} from './kubernetes-names.ts';
+import { environment, resources, tolerations, volumes } from './pod-schema.ts';
 
 const duration = () =>
   z
@@ -15,22 +25,6 @@ const duration = () =>
       if (typeof ms !== 'number') ctx.addIssue({ code: 'custom', message: ms.error });
       else if (ms < 0) ctx.addIssue({ code: 'custom', message: 'must not be negative' });
     });
-
-/** `100m`, `512Mi`, 2 */
-const quantity = () =>
-  z.union([z.string(), z.number()], { error: ({ input }) => noQuantity(input) }).superRefine((value, ctx) => {
-    const amount = parseQuantity(value);
-    if (amount === undefined || amount < 0) ctx.addIssue({ code: 'custom', message: noQuantity(value) });
-  });
-/** `512MB` and `2GiB` are what most people write at first. */
-function noQuantity(value: unknown): string {
-  const [, text] = /^(\d+(?:\.\d+)?\s?[kKMGTP]i?)B$/.exec(String(value)) ?? [];
-  const meant = text?.replace(/\s/g, '').replace('K', (k) => (text.includes('i') ? k : 'k'));
-  const hint =
-    meant === undefined ? 'write it as Kubernetes does: 512Mi of memory, 100m or 0.5 of CPU' : `write ${meant}`;
-  return `${JSON.stringify(value)} is no quantity${HINT}${hint}`;
-}
-const quantities = () => z.record(z.string(), quantity());
 
 /** Names of namespaces, pods and containers, with `*` and `?`. */
 const pattern = () =>
@@ -55,13 +49,14 @@ const switches = () => z.record(z.string(), z.boolean());
 const strings = () => z.record(z.string(), z.string());
 const anything = () => z.record(z.string(), z.unknown());
 const off = () => z.literal(false, { error: 'must be a map of options, or false' });
+const secretName = () => objectName('a Secret');
 const on = <S extends z.ZodType>(options: S) => z.union([z.boolean(), options]);
 
 const selection = z.strictObject({
   namespaces: z.array(pattern()).optional(),
   pods: z.array(pattern()).optional(),
   containers: z.array(pattern()).optional(),
-  labels: strings().optional(),
+  labels: labelKeys().optional(),
 });
 
 const rule = z.strictObject({
@@ -204,12 +199,12 @@ const clusterMetrics = z.strictObject({
   nodeConditions: z.array(text()).optional(),
   allocatable: z.array(text()).optional(),
   metrics: switches().optional(),
-  namespaces: z.array(text()).optional(),
+  namespaces: z.array(namespaceName()).optional(),
   distribution: z.enum(['kubernetes', 'openshift']).optional(),
 });
 
 const kubernetesEvents = z.strictObject({
-  namespaces: z.array(text()).optional(),
+  namespaces: z.array(namespaceName()).optional(),
   excludeNamespaces: z.array(regex()).optional(),
   fieldSelector: text().optional(),
   details: z.boolean().optional(),
@@ -248,17 +243,6 @@ const edits = z.strictObject({
   service: section(),
 });
 
-/** Where the files of a volume may come from. */
-const VOLUME_SOURCES = [
-  'configMap',
-  'secret',
-  'projected',
-  'csi',
-  'emptyDir',
-  'persistentVolumeClaim',
-  'hostPath',
-] as const;
-
 const tier = {
   config: edits.optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
@@ -276,64 +260,35 @@ const tier = {
       sendBatchMaxSize: z.int().min(0).optional(),
     })
     .optional(),
-  resources: z.strictObject({ requests: quantities().optional(), limits: quantities().optional() }).optional(),
-  priorityClassName: text().optional(),
-  tolerations: z
-    .array(
-      z.strictObject({
-        key: z.string().optional(),
-        operator: z.enum(['Exists', 'Equal']).optional(),
-        value: z.string().optional(),
-        effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
-        tolerationSeconds: z.int().optional(),
-      }),
-    )
-    .optional(),
-  nodeSelector: strings().optional(),
+  resources: resources().optional(),
+  priorityClassName: objectName('a priority class').optional(),
+  tolerations: tolerations().optional(),
+  nodeSelector: labels().optional(),
   affinity: anything().optional(),
-  labels: strings().optional(),
-  annotations: strings().optional(),
-  env: z
-    .array(z.strictObject({ name: text(), value: z.string().optional(), valueFrom: anything().optional() }))
-    .optional(),
-  volumes: z
-    .array(
-      z
-        .strictObject({
-          name: text(),
-          mountPath: z.string().regex(/^\//, { error: 'mountPath must begin with /' }),
-          readOnly: z.boolean().optional(),
-          configMap: anything().optional(),
-          secret: anything().optional(),
-          projected: anything().optional(),
-          csi: anything().optional(),
-          emptyDir: anything().optional(),
-          persistentVolumeClaim: anything().optional(),
-          hostPath: anything().optional(),
-        })
-        .refine((v) => VOLUME_SOURCES.filter((s) => s in v).length === 1, {
-          error: `a volume has one of ${VOLUME_SOURCES.join(', ')}`,
-        }),
-    )
-    .optional(),
+  labels: labels().optional(),
+  annotations: annotations().optional(),
+  env: environment().optional(),
+  volumes: volumes().optional(),
   networkPolicy: z.boolean().optional(),
   podMonitor: z.union([z.boolean(), z.enum(['PodMonitor', 'VMPodScrape'])]).optional(),
 };
 
-const objectName = () =>
-  z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, {
-    error: (issue) => `${JSON.stringify(issue.input)} is no name of a namespace (lower-case letters, digits and -)`,
-  });
-
 const agent = z.strictObject({
   presets: agentPresets.optional(),
   ...tier,
-  maxUnavailable: z.union([z.int().min(1), z.string().regex(/^\d+%$/)]).optional(),
+  maxUnavailable: z
+    .union([
+      z.int().min(1),
+      z
+        .string()
+        .regex(/^([1-9]\d?|100)%$/, { error: `must be a share such as 10%, not 0${HINT}or a number of agents` }),
+    ])
+    .optional(),
 });
 const gateway = z.strictObject({
   presets: gatewayPresets.optional(),
   ...tier,
-  namespace: objectName().optional(),
+  namespace: namespaceName().optional(),
   replicas: z.int().min(1).optional(),
   podDisruptionBudget: z.boolean().optional(),
 });
@@ -351,9 +306,13 @@ const destination = {
   authentication: z
     .strictObject({
       basic: z
-        .strictObject({ secret: text(), usernameKey: text().optional(), passwordKey: text().optional() })
+        .strictObject({
+          secret: secretName(),
+          usernameKey: secretKey().optional(),
+          passwordKey: secretKey().optional(),
+        })
         .optional(),
-      bearer: z.strictObject({ secret: text(), key: text().optional() }).optional(),
+      bearer: z.strictObject({ secret: secretName(), key: secretKey().optional() }).optional(),
     })
     .refine((a) => Object.keys(a).length === 1, { error: 'must have either basic or bearer' })
     .optional(),
@@ -362,7 +321,7 @@ const destination = {
 };
 
 export const specSchema = z.strictObject({
-  namespace: objectName().optional(),
+  namespace: namespaceName().optional(),
   clusterName: text().optional(),
   engine: z.enum(['sluice', 'otelcol-contrib']).optional(),
   collectorVersion: z
@@ -377,14 +336,14 @@ export const specSchema = z.strictObject({
   platform: z.enum(['generic', 'talos', 'k3s', 'openshift', 'gke-autopilot']).optional(),
   image: z
     .strictObject({
-      repository: text().optional(),
-      tag: text().optional(),
+      repository: imageRepository().optional(),
+      tag: imageTag().optional(),
       digest: z
         .string()
         .regex(/^sha256:[0-9a-f]{64}$/, { error: 'must be sha256: and 64 hexadecimal digits' })
         .optional(),
       pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
-      pullSecrets: z.array(text()).optional(),
+      pullSecrets: z.array(secretName()).optional(),
     })
     .optional(),
   destinations: z
@@ -415,8 +374,8 @@ export const specSchema = z.strictObject({
   gateway: z.union([off(), gateway]).optional(),
   dashboards: on(
     z.strictObject({
-      namespace: objectName().optional(),
-      sidecarLabel: strings().optional(),
+      namespace: namespaceName().optional(),
+      sidecarLabel: labels().optional(),
       folder: text().optional(),
       rules: z.array(z.enum(['VMRule', 'PrometheusRule'])).optional(),
     }),

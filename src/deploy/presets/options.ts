@@ -247,7 +247,10 @@ export interface KubernetesEventsOptions {
   details?: boolean;
   /** Of an event that repeats, send the newest count this often. Default `1m`; `0s`: every one. Needs `engine: sluice`. */
   foldInterval?: Duration;
-  /** Keep how far events were read, in a PersistentVolumeClaim: a new pod then goes on where the last one stopped. Default false. */
+  /**
+   * Keep how far events were read in a PersistentVolumeClaim. Default false: sluice hands it on in a Lease, so that the next
+   * pod goes on where the last one stopped; otelcol-contrib does so with this alone.
+   */
   storage?: boolean;
 }
 
