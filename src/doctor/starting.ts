@@ -4,7 +4,7 @@ import type { DoctorContext } from './context.ts';
 import { fieldsOf, listOf, textOf } from './objects.ts';
 
 /** So long a pod may take until it is ready. */
-const STARTING_MS = 120_000;
+export const STARTING_MS = 120_000;
 /** A pod that ends is gone after the time it was given, which is seldom more. */
 const LEAVING_MS = 120_000;
 /** A container that waits for one of these does not start by itself soon. */

@@ -89,6 +89,8 @@ export interface ContextOptions {
   readonly config?: string;
   readonly env?: Record<string, string>;
   readonly namespace?: string;
+  /** Of our clock; noon. */
+  readonly nowMs?: number;
   /** PEM, of the API server. */
   readonly ca?: string;
   readonly serviceAccountDir?: string;
@@ -99,6 +101,7 @@ export interface ContextOptions {
 /** As the command makes it; without a cluster when `url` is undefined. */
 export function contextFor(url: string | undefined, options: ContextOptions = {}) {
   const clock = new ManualClock();
+  if (options.nowMs !== undefined) clock.ms = options.nowMs;
   const log = recordingLog([]);
   return gather({
     isInside: options.isInside ?? false,

@@ -1,9 +1,11 @@
 /** Which include and exclude rules of file_log decide about a file. */
 import { compileGlob, matchesGlob } from '../../core/glob.ts';
 import { textsOf } from '../../deploy/used-components.ts';
+import { spanText } from '../clocks.ts';
 import type { ConfiguredComponent, Tier } from '../context.ts';
-import { type Finding, failure, ok, unknown, warning } from '../finding.ts';
+import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { fieldsOf } from '../objects.ts';
+import { STARTING_MS } from '../starting.ts';
 import { isActive, type LogFile, type Subject } from './subject.ts';
 
 export interface Match {
@@ -45,7 +47,18 @@ export function matchFiles(tiers: readonly Tier[], s: Subject): { matches: Match
   const matches: Match[] = [];
   const findings: Finding[] = [];
   if (s.files.length === 0) {
-    const there = s.pod ? 'it has no container status yet' : s.podProblem;
+    const there = s.pod ? s.notStarted.join(', ') || 'it has no container status yet' : s.podProblem;
+    if (s.pod && s.ageMs < STARTING_MS)
+      return {
+        matches,
+        findings: [
+          unknown(
+            `${s.namespace}/${s.name} has just begun, and has no log file yet`,
+            `it was made ${spanText(s.ageMs)} ago; ${there}`,
+            'ask again in a minute',
+          ),
+        ],
+      };
     return {
       matches,
       findings: [
@@ -57,6 +70,18 @@ export function matchFiles(tiers: readonly Tier[], s: Subject): { matches: Match
       ],
     };
   }
+  for (const name of s.files.length > 0 && !s.isHere ? s.notStarted : [])
+    findings.push(unknown(`${name}, and has no log file yet`, `status of ${s.namespace}/${s.name}`));
+  if (s.former.length > 0)
+    findings.push(
+      ok(
+        `${count(s.former.length, 'file')} of former pods of that name ${s.former.length === 1 ? 'is' : 'are'} here, too`,
+        `${some(
+          s.former.map((f) => f.path),
+          2,
+        )}; the kubelet deletes them soon`,
+      ),
+    );
   for (const file of s.files) {
     const taken: string[] = [];
     const refused: string[] = [];

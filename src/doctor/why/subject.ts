@@ -5,6 +5,7 @@ import type { KubernetesObject } from '../../kubernetes/object.ts';
 import { isProblem, RESOURCES } from '../cluster.ts';
 import type { DoctorContext } from '../context.ts';
 import { fieldsOf, listOf, numberOf, textOf } from '../objects.ts';
+import { ageMs } from '../starting.ts';
 
 export const POD_LOGS = '/var/log/pods';
 /** A kubelet's name of the uid of a pod that it reads from a file. */
@@ -17,6 +18,10 @@ export interface LogFile {
   readonly sizeBytes: number | undefined;
   readonly modifiedMs: number | undefined;
   readonly inode: number | undefined;
+  /** Of the pod whose directory it is in. */
+  readonly uid: string;
+  /** When it was made; undefined where nobody tells. */
+  readonly bornMs: number | undefined;
 }
 
 export interface Subject {
@@ -30,6 +35,12 @@ export interface Subject {
   readonly pod: KubernetesObject | undefined;
   readonly podProblem: string;
   readonly files: readonly LogFile[];
+  /** Files of pods that had this name before. */
+  readonly former: readonly LogFile[];
+  /** Why containers have no file: `app waits (ContainerCreating)`. */
+  readonly notStarted: readonly string[];
+  /** Since the pod was made; Infinity when it is not known. */
+  readonly ageMs: number;
   /** The files were found on this machine. */
   readonly isHere: boolean;
 }
@@ -57,7 +68,10 @@ export async function subjectOf(ctx: DoctorContext, o: SubjectOptions): Promise<
   const root = o.root ?? POD_LOGS;
   const found = filesHere(root, namespace, name, o.container);
   const uid = textOf(pod?.metadata.annotations?.[STATIC_UID]) || pod?.metadata.uid || found.uid;
-  const files = found.files.length > 0 ? found.files : pod ? filesOf(pod, uid, o.container) : [];
+  const here = found.files.filter((f) => f.uid === uid);
+  // With none of its own, those of a former pod are what there is to look at.
+  const own = here.length > 0 ? here : found.files;
+  const files = own.length > 0 ? own : pod ? filesOf(pod, uid, o.container) : [];
   return {
     name,
     namespace,
@@ -67,6 +81,9 @@ export async function subjectOf(ctx: DoctorContext, o: SubjectOptions): Promise<
     pod,
     podProblem,
     files,
+    former: found.files.filter((f) => !own.includes(f)),
+    notStarted: pod ? waitingIn(pod, o.container).map((c) => `${c.name} waits (${c.reason})`) : [],
+    ageMs: ageMs(ctx, pod?.metadata.creationTimestamp),
     isHere: found.files.length > 0,
   };
 }
@@ -91,7 +108,9 @@ function filesHere(
         const path = join(root, directory, c, file);
         const s = statSync(path, { throwIfNoEntry: false });
         if (s && !s.isFile()) continue;
-        files.push({ path, container: c, sizeBytes: s?.size, modifiedMs: s?.mtimeMs, inode: s?.ino });
+        const uid = directory.slice(prefix.length);
+        const bornMs = s && s.birthtimeMs > 0 ? s.birthtimeMs : undefined;
+        files.push({ path, container: c, sizeBytes: s?.size, modifiedMs: s?.mtimeMs, inode: s?.ino, uid, bornMs });
       }
     }
   }
@@ -110,14 +129,32 @@ const list = (directory: string): string[] => {
 function filesOf(pod: KubernetesObject, uid: string, container: string): LogFile[] {
   const status = fieldsOf(pod['status']);
   const all = [...listOf(status['initContainerStatuses']), ...listOf(status['containerStatuses'])];
+  const waiting = waitingIn(pod, container).map((c) => c.name);
   return all
-    .filter((c) => container === '' || c['name'] === container)
+    .filter((c) => (container === '' || c['name'] === container) && !waiting.includes(textOf(c['name'])))
     .map((c) => ({
       path: `${POD_LOGS}/${pod.metadata.namespace}_${pod.metadata.name}_${uid}/${textOf(c['name'])}/${numberOf(c['restartCount'])}.log`,
       container: textOf(c['name']),
       sizeBytes: undefined,
       modifiedMs: undefined,
       inode: undefined,
+      uid,
+      bornMs: undefined,
+    }));
+}
+
+/** Containers that never ran, and so have no file. */
+function waitingIn(pod: KubernetesObject, container: string): { name: string; reason: string }[] {
+  const status = fieldsOf(pod['status']);
+  const all = [...listOf(status['initContainerStatuses']), ...listOf(status['containerStatuses'])];
+  return all
+    .filter((c) => (container === '' || c['name'] === container) && numberOf(c['restartCount']) === 0)
+    .filter(
+      (c) => fieldsOf(c['state'])['waiting'] !== undefined && fieldsOf(c['lastState'])['terminated'] === undefined,
+    )
+    .map((c) => ({
+      name: textOf(c['name']),
+      reason: textOf(fieldsOf(fieldsOf(c['state'])['waiting'])['reason']) || 'unknown',
     }));
 }
 

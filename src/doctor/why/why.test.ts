@@ -286,7 +286,8 @@ test('the last delivery: stored offsets while another process holds the store', 
     checkpoints.saveAll([known]);
   };
   const size = line('x'.repeat(100_000)).length;
-  const first = async () => section((await ask(t, { config: config({ storage: true }) })).results, 'delivery')[0]!;
+  const first = async (meanwhile?: () => void, nowMs = Date.now() + 3_600_000) =>
+    section((await ask(t, { config: config({ storage: true }), meanwhile, nowMs })).results, 'delivery')[0]!;
   save(size);
   const done = await first();
   assert.equal(told([done])[0], 'ok: app is delivered up to its last byte');
@@ -300,11 +301,73 @@ test('the last delivery: stored offsets while another process holds the store', 
     /^ok: app is delivered, or in the durable queue of otlp_http\/logs, up to its last byte$/,
   );
   save(10);
-  assert.equal(told([await first()])[0], `warning: app is ${size - 10} bytes behind`);
+  assert.equal(told([await first()])[0], `warning: app is ${size - 10} bytes behind, and does not get on`);
+  // Between two looks some is delivered, and more is written.
+  const goesOn = await first(() => save(20_000));
+  assert.equal(told([goesOn])[0], `ok: app is delivered up to ${size - 20_000} bytes before its end, and goes on`);
+  assert.match(goesOn.how, /; 19990 bytes were delivered in 12 s$/);
+  save(10);
+  const grown = await first(() => {
+    save(20);
+    appendFileSync(file('app'), line('y'.repeat(100_000)));
+  });
+  assert.match(told([grown])[0]!, /^warning: app is \d+ bytes behind, and falls further behind$/);
+  // The offset is of another file of that name.
+  save(1e9);
+  assert.equal(told([await first()])[0], 'warning: nothing of app is known as delivered yet');
+  assert.match(
+    told([await first(undefined, Date.now())])[0]!,
+    /^unknown: app was rotated \d+ s ago, and nothing of the new/,
+  );
   checkpoints.saveAll([]);
   assert.equal(told([await first()])[0], 'warning: nothing of app is known as delivered yet');
+  assert.match(told([await first(undefined, Date.now())])[0]!, /^unknown: app began to write \d+ s ago, and nothing/);
   const without = section((await ask(t, { config: config() })).results, 'delivery')[0]!;
   assert.match(without.how, /file_log has no storage/);
+});
+
+test('a pod that has just begun, and one whose name another had before', async (t) => {
+  const cluster = await startCluster();
+  t.after(() => cluster.stop());
+  deploy(cluster);
+  const made = (creationTimestamp: string, containerStatuses: object[]) =>
+    cluster.population.put('pods', {
+      ...pod(),
+      metadata: { ...pod().metadata, name: 'web-3', creationTimestamp },
+      status: { phase: 'Pending', containerStatuses },
+    });
+  const creating = { name: 'app', restartCount: 0, ready: false, state: { waiting: { reason: 'ContainerCreating' } } };
+  const files = async () => section((await ask(t, { url: cluster.url, pod: 'shop/web-3' })).results, 'files');
+  made('2026-11-22T11:59:50Z', [creating]);
+  const [fresh, ...more] = await files();
+  assert.deepEqual([told([fresh!])[0], more], ['unknown: shop/web-3 has just begun, and has no log file yet', []]);
+  assert.equal(fresh!.how, 'it was made 10 s ago; app waits (ContainerCreating)');
+  made('2026-11-22T11:00:00Z', [{ ...creating, state: { waiting: { reason: 'ImagePullBackOff' } } }]);
+  const [old] = await files();
+  assert.equal(told([old!])[0], 'unknown: no log file of shop/web-3 is known');
+  assert.match(old!.how, /^app waits \(ImagePullBackOff\); /);
+  made('2026-11-22T11:00:00Z', [creating, { name: 'proxy', restartCount: 0, ready: true }]);
+  assert.deepEqual(told(await files()), [
+    'unknown: app waits (ContainerCreating), and has no log file yet',
+    `ok: /var/log/pods/shop_web-3_${UID}/proxy/0.log is read`,
+  ]);
+  // A StatefulSet gives a new pod the name of the former one, whose files stay for a while.
+  write('app', ['hello']);
+  const former = join(root, 'shop_web-1_aaaa', 'app', '0.log');
+  mkdirSync(join(former, '..'), { recursive: true });
+  t.after(() => rmSync(join(root, 'shop_web-1_aaaa'), { recursive: true }));
+  writeFileSync(former, line('old'));
+  cluster.population.put('pods', pod());
+  const { results } = await ask(t, { url: cluster.url, config: config() });
+  assert.deepEqual(told(section(results, 'files')).slice(0, 1), [
+    'ok: 1 file of former pods of that name is here, too',
+  ]);
+  assert.ok(told(section(results, 'files')).includes(`ok: ${file('app')} is read`));
+  assert.equal(
+    section(results, 'files').some((f) => f.what.includes(former)),
+    false,
+  );
+  assert.match(told(section(results, 'enrichment'))[0]!, /^ok: k8s_attributes attaches/);
 });
 
 test('only the end of a large file is read, from its first whole line on', async (t) => {

@@ -2,8 +2,6 @@
 import type { FileLogConfig } from '../../components/receivers/file_log/config.ts';
 import { messageOf } from '../../core/errors.ts';
 import { ANNOTATION_FILTER } from '../../deploy/presets/by-annotation.ts';
-import { ofCollector } from '../checks/delivery.ts';
-import { selfMetrics } from '../checks/self-metrics.ts';
 import { podsOf } from '../checks/workload-reads.ts';
 import { isProblem } from '../cluster.ts';
 import type { CheckResult, ConfiguredComponent, ConfiguredPipeline, DoctorConfig, DoctorContext } from '../context.ts';
@@ -11,15 +9,13 @@ import { count, type Finding, failure, ok, some, unknown, warning } from '../fin
 import { fieldsOf, nodeOf, textOf } from '../objects.ts';
 import { annotationVerdict, type Enriched } from './annotations.ts';
 import { enrichmentOf, resourceFromPath } from './enrichment.ts';
+import { deliveryOf } from './last-delivery.ts';
 import { type Match, matchFiles } from './matching.ts';
-import { readOffsets } from './offsets.ts';
 import { type DryRun, dryRun } from './parsing.ts';
 import { passThrough } from './passage.ts';
 import { execLine, isActive, type Subject, type SubjectOptions, subjectOf } from './subject.ts';
 
 const EXAMPLE_CHARS = 200;
-/** So far behind, a reader keeps up. */
-const NEAR_BYTES = 64 * 1024;
 const ANNOTATED = 'is it meant? See "Annotations"';
 
 export interface WhyReport {
@@ -274,77 +270,4 @@ function parsed(container: string, receiver: ConfiguredComponent, steps: readonl
       ? failure(`${what}: none gets through`, how, 'look at filter operators and on_error: drop')
       : ok(what, how),
   ];
-}
-
-async function deliveryOf(ctx: DoctorContext, s: Subject, ways: readonly Match[], exec: string): Promise<Finding[]> {
-  const out: Finding[] = [];
-  if (!s.isHere)
-    out.push(
-      unknown('how far its files are delivered only the agent on its node knows', `node ${s.node || 'unknown'}`, exec),
-    );
-  else for (const m of ways) out.push(offsetFinding(ctx, m));
-  const metrics = await selfMetrics(ctx);
-  const exporters = new Set(
-    ways.flatMap((m) =>
-      m.tier.config!.pipelines.filter((p) => p.receivers.includes(m.receiver.id)).flatMap((p) => p.exporters),
-    ),
-  );
-  for (const read of metrics.read) {
-    const own = read.samples.filter((x) => x.labels['exporter'] === undefined || exporters.has(x.labels['exporter']));
-    out.push(
-      ...ofCollector({ source: read.source, samples: own.filter((x) => x.name.startsWith('otelcol_exporter_')) }),
-    );
-  }
-  if (metrics.read.length === 0 && s.isHere)
-    out.push(unknown('what the exporters sent cannot be seen', metrics.problems.join('; ')));
-  return out;
-}
-
-function offsetFinding(ctx: DoctorContext, m: Match): Finding {
-  const { file, receiver, tier } = m;
-  const offsets = readOffsets(tier.config!, receiver);
-  if ('problem' in offsets)
-    return unknown(
-      `how far ${file.container} is delivered is not stored here`,
-      offsets.problem,
-      'storage: file_storage for the receiver keeps it, and goes on there after restarts',
-    );
-  const known =
-    offsets.known.find((k) => (k.identity ? k.identity.inode === file.inode : k.path === file.path)) ??
-    offsets.known.find((k) => k.path === file.path);
-  const size = file.sizeBytes ?? 0;
-  const age =
-    file.modifiedMs === undefined
-      ? ''
-      : `; last written ${Math.max(0, Math.round((ctx.clock.nowMs() - file.modifiedMs) / 1000))} s ago`;
-  if (!known)
-    return size === 0
-      ? ok(`${file.container} has written nothing`, `${file.path}: 0 bytes`)
-      : warning(
-          `nothing of ${file.container} is known as delivered yet`,
-          `${offsets.path} does not know ${file.path} (${size} bytes)${age}`,
-          'has the agent just begun? Is start_at: end set? Does its log complain?',
-        );
-  const behind = Math.max(0, size - known.offset);
-  const how = `${offsets.path}: offset ${known.offset} of ${size} bytes of ${file.path}${age}`;
-  const keepers = durableQueues(tier.config!, receiver.id);
-  const done = keepers.length === 0 ? 'delivered' : `delivered, or in the durable queue of ${keepers.join(', ')},`;
-  if (behind <= NEAR_BYTES)
-    return ok(
-      `${file.container} is ${done} up to ${behind === 0 ? 'its last byte' : `${behind} bytes before its end`}`,
-      how,
-    );
-  return warning(
-    `${file.container} is ${behind} bytes behind`,
-    how,
-    'the destination is slow or down: `sluice doctor`',
-  );
-}
-
-/** Exporters behind a receiver that answer for records before they are sent. */
-function durableQueues(config: DoctorConfig, receiver: string): string[] {
-  const behind = new Set(config.pipelines.filter((p) => p.receivers.includes(receiver)).flatMap((p) => p.exporters));
-  return [...config.exporters.values()]
-    .filter((c) => behind.has(c.id) && textOf(fieldsOf(fieldsOf(c.value)['sending_queue'])['storage']) !== '')
-    .map((c) => c.id);
 }
