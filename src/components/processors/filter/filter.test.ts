@@ -122,6 +122,11 @@ test('ignore tells about an error once and goes on, silent only goes on', async 
     assert.equal(f.lines.length, lines);
     if (lines === 1) assert.deepEqual([f.lines[0]!.level, f.lines[0]!.fields['condition']], ['warn', FAILING]);
   }
+  const ofResource = 'HasPrefix(resource.attributes["missing"], "x")';
+  const f = await filter({ logs: { log_record: [ofResource] } }, 'logs');
+  await f.processor.consume(new TestSource(false).logs(['a', 'b']));
+  assert.deepEqual(bodiesOf(f.next.batches[0]!.groups), ['a', 'b']);
+  assert.deepEqual(f.lines[0]!.fields['condition'], ofResource);
 });
 
 test('propagate refuses the batch for good, and a group may have its own mode', async () => {
@@ -261,6 +266,14 @@ const traceCases: [object, [string, string[]][]][] = [
     ],
   ],
   [{ traces: { span: ['status.code == STATUS_CODE_ERROR and IsRootSpan()'] } }, []],
+  [{ trace_conditions: ['resource.attributes["a"] == nil'] }, []],
+  [
+    { traces: { span: ['resource.attributes["a"] != nil'], spanevent: ['name == "e2"'] } },
+    [
+      ['a', ['e1']],
+      ['b', ['e1']],
+    ],
+  ],
   [{ spans: { include: { match_type: 'strict', span_names: ['a'] } } }, [['a', ['e1', 'e2']]]],
 ];
 for (const [config, expected] of traceCases)
@@ -322,6 +335,8 @@ const metricCases: [object, [string, bigint[]][], number][] = [
   [{ metrics: { datapoint: ['metric.name == "s" and value_int > 1'] } }, [['g', [1n, 2n]]], 1],
   [{ metrics: { metric: ['HasAttrOnDatapoint("p", "v3")'] } }, [['g', [1n, 2n]]], 1],
   [{ metrics: { metric: ['HasAttrKeyOnDatapoint("p")'] } }, [], 3],
+  [{ metrics: { resource: ['attributes["a"] == nil'] } }, [], 3],
+  [{ metrics: { resource: ['attributes["a"] != nil'], metric: ['name == "g"'] } }, [['s', [3n]]], 2],
   [
     { metric_conditions: ['metric.name == "g" and datapoint.value_int == 1'] },
     [
