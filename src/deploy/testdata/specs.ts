@@ -45,7 +45,7 @@ export const SPECS: Readonly<Record<string, Spec>> = {
     gateway: false,
   },
   annotations: {
-    agent: { presets: { logsCollection: { byAnnotation: 'opt-out' }, falco: true, kubeletMetrics: false } },
+    agent: { presets: { logsCollection: { byAnnotation: 'opt-out' }, falco: true, hostMetrics: false } },
     gateway: false,
   },
   metrics: {
