@@ -255,6 +255,7 @@ for (const engine of ENGINES)
       await until(() => bodies('end').length >= after.length, 'the last records');
       await agent.stop();
       assert.deepEqual(bodies('end'), after);
+      assert.deepEqual(bodies('before'), wanted);
       assert.deepEqual(
         records().flatMap((r) => r.attributes.filter((a) => a.startsWith('discovery'))),
         [],
