@@ -3,7 +3,7 @@ import type { TierName } from './config.ts';
 import { type KubernetesObject, noted } from './kubernetes-object.ts';
 import { PART_OF } from './labels.ts';
 import { namespaceObject, type PodSecurity } from './platforms.ts';
-import { type Tier, usesHostPort } from './pods.ts';
+import { isOfTheNode, type Tier } from './pods.ts';
 import type { GrantedRule, Rbac } from './rbac.ts';
 import type { NormalSpec } from './spec.ts';
 import { objectOf } from './workloads.ts';
@@ -18,13 +18,7 @@ export const labelsOf = (tier: TierName): Record<string, string> => ({
 export function namespaces(spec: NormalSpec, tiers: readonly Tier[]): KubernetesObject[] {
   const levels = new Map<string, PodSecurity>();
   for (const tier of tiers) {
-    const isPrivileged =
-      tier.name === 'agent' &&
-      (tier.needs.hostPaths.length > 0 ||
-        tier.needs.storage.length > 0 ||
-        tier.needs.root.length > 0 ||
-        tier.options.volumes.some((v) => v.hostPath) ||
-        usesHostPort(tier));
+    const isPrivileged = isOfTheNode(tier);
     if (isPrivileged || !levels.has(tier.namespace))
       levels.set(tier.namespace, isPrivileged ? 'privileged' : 'restricted');
   }

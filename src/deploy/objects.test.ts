@@ -262,12 +262,15 @@ describe('objects', () => {
       render({ dashboards }).filter((o) => o.metadata.labels?.['app.kubernetes.io/name'] === 'sluice-dashboards');
     const plain = render({ dashboards: true });
     const maps = plain.filter((o) => o.kind === 'ConfigMap' && o.metadata.namespace === 'opentelemetry');
-    assert.equal(maps.filter((o) => o.metadata.labels?.['grafana_dashboard'] === '1').length, 7);
+    assert.deepEqual(
+      maps.filter((o) => o.metadata.labels?.['grafana_dashboard'] === '1').map((o) => o.metadata.name),
+      ['nodes', 'pods', 'workloads', 'volumes', 'events'].map((name) => `sluice-dashboard-${name}`),
+    );
     assert.ok(!plain.some((o) => o.kind.endsWith('Rule')));
     const objects = of({ namespace: 'grafana', sidecarLabel: { dash: 'yes' }, folder: 'K', rules: ['VMRule'] });
     assert.deepEqual(
       objects.map((o) => o.kind),
-      [...Array(7).fill('ConfigMap'), 'VMRule'],
+      [...Array(5).fill('ConfigMap'), 'VMRule'],
     );
     for (const { metadata } of objects) {
       assert.equal(metadata.namespace, 'grafana');
@@ -407,5 +410,25 @@ describe('what a platform refuses', () => {
       );
     assert.deepEqual(agent.securityContext.seLinuxOptions, { type: 'spc_t' });
     assert.equal(podOf(find(objects, 'Deployment')).securityContext.runAsUser, undefined);
+  });
+
+  it('OpenShift is asked for no leave by an agent that is like any other pod', () => {
+    const objects = render({
+      platform: 'openshift',
+      destinations: { logs: { persistentQueue: false } },
+      agent: { presets: { logsCollection: false, hostMetrics: false } },
+    });
+    assert.ok(!objects.some((o) => o.kind === 'SecurityContextConstraints'));
+    const pod = podOf(find(objects, 'DaemonSet'));
+    assert.ok(pod.volumes.every((v: Any) => v.hostPath === undefined));
+    // The restricted constraints of every account give the number themselves.
+    assert.deepEqual(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+    const own = { name: 'ca', mountPath: '/ca', hostPath: { path: '/etc/ca' } };
+    const mounting = render({
+      platform: 'openshift',
+      agent: { presets: { logsCollection: false, hostMetrics: false }, volumes: [own] },
+    });
+    assert.equal(podOf(find(mounting, 'DaemonSet')).securityContext.runAsUser, 10001);
+    assert.ok(find(mounting, 'SecurityContextConstraints').volumes.includes('hostPath'));
   });
 });

@@ -2,13 +2,13 @@
 import { stringify } from 'yaml';
 import { ConfigError, type Diagnostic } from '../core/errors.ts';
 import type { CollectorConfig } from './config.ts';
-import { dashboardObjects } from './dashboards/index.ts';
+import { dashboardObjects, sourcesOf } from './dashboards/index.ts';
 import type { KubernetesObject } from './kubernetes-object.ts';
 import { labelsOf, namespaces, roles, serviceAccount } from './namespace.ts';
 import { needsOf } from './needs.ts';
 import { DEFAULT_NAMESPACE } from './normal.ts';
 import { profileOf, refusals, securityContextConstraints } from './platforms.ts';
-import { CONFIG_KEY, knownVariables, type Tier } from './pods.ts';
+import { CONFIG_KEY, isOfTheNode, knownVariables, type Tier } from './pods.ts';
 import { type Rbac, rbacOf } from './rbac.ts';
 import type { Collection } from './spec.ts';
 import { claim, disruptionBudget, networkPolicy, objectOf, podMonitor, service, workload } from './workloads.ts';
@@ -74,7 +74,7 @@ export function objectsOf(collection: Collection): KubernetesObject[] {
   const objects = [
     ...namespaces(spec, tiers),
     ...tiers.flatMap((tier) => [
-      ...(profileOf(spec).seLinuxType !== undefined && tier.name === 'agent'
+      ...(profileOf(spec).seLinuxType !== undefined && isOfTheNode(tier)
         ? [securityContextConstraints(spec, tier)]
         : []),
       serviceAccount(spec, tier),
@@ -87,7 +87,12 @@ export function objectsOf(collection: Collection): KubernetesObject[] {
       workload(spec, tier),
       ...podMonitor(tier),
     ]),
-    ...(spec.dashboards ? dashboardObjects(spec.dashboards.namespace ?? spec.namespace, spec.dashboards) : []),
+    ...(spec.dashboards
+      ? dashboardObjects(spec.dashboards.namespace ?? spec.namespace, {
+          ...spec.dashboards,
+          sources: sourcesOf(collection),
+        })
+      : []),
   ];
   return objects
     .map((object, i) => ({ object, i }))

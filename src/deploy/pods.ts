@@ -214,13 +214,14 @@ export const claims = ({ name, options, needs }: Tier): boolean =>
   (options as NormalGateway).presets.kubernetesEvents?.storage === true;
 
 /** Root on the node where the configuration needs it, and then without its powers; else a plain user. */
-function securityOf(spec: NormalSpec, { needs, name }: Tier): { pod: object; container: object } {
+function securityOf(spec: NormalSpec, tier: Tier): { pod: object; container: object } {
+  const { needs, name } = tier;
   const profile = profileOf(spec);
   const isRoot = name === 'agent' && (needs.root.length > 0 || needs.storage.length > 0);
   const add = name === 'agent' ? needs.capabilities.filter((c) => !profile.refusesCapabilities?.includes(c)) : [];
   const user = isRoot
     ? { runAsUser: 0, runAsGroup: 0, runAsNonRoot: false }
-    : profile.assignsUsers && name === 'gateway'
+    : profile.assignsUsers && !isOfTheNode(tier)
       ? { runAsNonRoot: true }
       : { runAsUser: USER, runAsGroup: USER, runAsNonRoot: true };
   const needsGroup = !isRoot && needs.storage.length + needs.scratch.length > 0 && !profile.assignsUsers;
@@ -267,8 +268,19 @@ const hostPortOf = ({ name, options }: Tier, port: number): number | undefined =
   return talos?.from === 'tcp' && (talos.port ?? 5140) === port ? port : undefined;
 };
 
-export const usesHostPort = (tier: Tier): boolean =>
-  tier.needs.ports.some((p) => hostPortOf(tier, p.port) !== undefined);
+/** It needs more of its node than any pod may have. */
+export const isOfTheNode = (tier: Tier): boolean => {
+  const { name, needs, options } = tier;
+  return (
+    name === 'agent' &&
+    (needs.hostPaths.length > 0 ||
+      needs.storage.length > 0 ||
+      needs.root.length > 0 ||
+      needs.capabilities.length > 0 ||
+      options.volumes.some((v) => v.hostPath) ||
+      needs.ports.some((p) => hostPortOf(tier, p.port) !== undefined))
+  );
+};
 
 export const configChecksum = (text: string): string => createHash('sha256').update(text).digest('hex');
 

@@ -182,7 +182,10 @@ export interface GatewaySpec extends TierCommon {
   podDisruptionBudget?: boolean;
 }
 
-/** Grafana's dashboards and alert rules beside the collectors. Those of the collectors themselves need selfMonitoring. */
+/**
+ * Grafana's dashboards and alert rules beside the collectors, for what the spec collects; those of the collectors themselves
+ * need selfMonitoring or podMonitor.
+ */
 export interface DashboardOptions {
   /** Where their ConfigMaps are, which must be there: that of Grafana, or any that its sidecar looks at. Default: the agent's. */
   namespace?: string;

@@ -1,6 +1,7 @@
 /** Alert rules about the cluster and about the collectors, as data and in the forms that vmalert, Prometheus and operators take. */
 import type { Json } from '../config.ts';
 import { SIGNALS } from './collectors.ts';
+import { hasData, type Sources } from './sources.ts';
 import { inodesUsed, volumeFreeInADay, volumeUsed } from './volume-queries.ts';
 
 export type Severity = 'critical' | 'warning';
@@ -312,17 +313,26 @@ const GROUPS = [
   { name: 'collectors', interval: '30s' },
 ] as const;
 
+/** What there is: sources of data, and ids of dashboards. */
+export interface There {
+  readonly sources: Sources;
+  readonly dashboards: readonly string[];
+}
+
 /** What stands below `groups:` in a rule file of vmalert and Prometheus; the same in VMRule and PrometheusRule. */
-export function alertGroups(): Json {
+export function alertGroups(there?: There): Json {
+  const isThere = (a: Alert): boolean => !there || hasData({ expr: a.value }, there.sources);
+  const dashboardOf = (a: Alert): { dashboard?: string } =>
+    !there || there.dashboards.includes(a.dashboard) ? { dashboard: `/d/${a.dashboard}` } : {};
   return GROUPS.map((g) => ({
     name: `sluice.${g.name}`,
     interval: g.interval,
-    rules: ALERTS.filter((a) => a.group === g.name).map((a) => ({
+    rules: ALERTS.filter((a) => a.group === g.name && isThere(a)).map((a) => ({
       alert: a.name,
       expr: expressionOf(a),
       for: a.for,
       labels: { severity: a.severity },
-      annotations: { summary: a.summary, description: a.description, dashboard: `/d/${a.dashboard}` },
+      annotations: { summary: a.summary, description: a.description, ...dashboardOf(a) },
     })),
-  }));
+  })).filter((g) => g.rules.length > 0);
 }

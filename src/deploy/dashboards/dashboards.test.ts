@@ -1,7 +1,13 @@
 /** What Grafana and operators hold dashboards and rules to; queries are tested in test/dashboards.test.ts. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ALERTS, dashboardObjects, dashboards, expressionOf } from './index.ts';
+import { metricsIn } from '../../../test/helpers/dashboard-queries.ts';
+import { METRICS as CLUSTER_METRICS, nodeMetrics } from '../../components/receivers/k8s_cluster/catalogue.ts';
+import { METRICS as KUBELET_METRICS } from '../../components/receivers/kubelet_stats/catalogue.ts';
+import type { MetricDeclaration } from '../../core/metrics/catalogue.ts';
+import { collection, type Spec } from '../index.ts';
+import { ALERTS, alertGroups, dashboardObjects, dashboards, expressionOf, type Sources, sourcesOf } from './index.ts';
+import { sourcesOfQuery } from './sources.ts';
 
 interface Place {
   readonly x: number;
@@ -39,11 +45,17 @@ interface Json {
   readonly schemaVersion: number;
   readonly panels: readonly Panel[];
   readonly templating: {
-    readonly list: readonly { readonly name: string; readonly type: string; readonly query: unknown }[];
+    readonly list: readonly {
+      readonly name: string;
+      readonly type: string;
+      readonly query: unknown;
+      readonly datasource?: unknown;
+    }[];
   };
 }
 
-const all = dashboards().map((d) => ({ ...d, json: d.json as unknown as Json }));
+const readable = (sources?: Sources) => dashboards(sources).map((d) => ({ ...d, json: d.json as unknown as Json }));
+const all = readable();
 const panelsOf = (json: Json): Panel[] => json.panels.flatMap((p) => [p, ...(p.panels ?? [])]);
 
 const PANEL_TYPES = ['row', 'stat', 'timeseries', 'bargauge', 'table', 'logs'];
@@ -59,7 +71,112 @@ const QUERY_TYPES: Readonly<Record<string, string>> = {
 const overlap = (a: Place, b: Place): boolean =>
   a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 
-for (const { title, json } of all)
+const OFF = { logsCollection: false, kubeletMetrics: false, hostMetrics: false } as const;
+const SELF = { presets: { selfMonitoring: true } } as const;
+/** What dashboards remain of, by what a spec collects. */
+const PARTS: Readonly<Record<string, readonly [spec: Spec, uids: string]>> = {
+  'the defaults': [{}, 'nodes pods workloads volumes events'],
+  'an agent': [{ gateway: false }, 'nodes pods workloads volumes'],
+  'a gateway': [{ agent: false }, 'nodes pods workloads events'],
+  logs: [{ gateway: false, agent: { presets: { ...OFF, logsCollection: true } } }, 'pods'],
+  'logs and Falco': [
+    { gateway: false, agent: { presets: { ...OFF, logsCollection: true, falco: true } } },
+    'pods falco',
+  ],
+  'kubelets without volumes': [
+    { gateway: false, agent: { presets: { ...OFF, kubeletMetrics: { groups: ['pod', 'node'] } } } },
+    'nodes pods workloads',
+  ],
+  'nodes without their disks': [
+    { gateway: false, agent: { presets: { ...OFF, hostMetrics: { mount: 'proc', scrapers: { disk: false } } } } },
+    'nodes',
+  ],
+  'some namespaces': [
+    { agent: false, gateway: { presets: { clusterMetrics: { namespaces: ['shop'] }, kubernetesEvents: false } } },
+    // Pods know their node.
+    'nodes pods workloads',
+  ],
+  'events that a user collects': [
+    {
+      agent: false,
+      gateway: {
+        presets: { clusterMetrics: false, kubernetesEvents: false },
+        config: {
+          receivers: { k8s_events: {} },
+          exporters: { otlp_http: { endpoint: 'http://logs.test' } },
+          service: { pipelines: { logs: { receivers: ['k8s_events'], exporters: ['otlp_http'] } } },
+        },
+      },
+    },
+    'events',
+  ],
+  'collectors of contrib': [
+    { engine: 'otelcol-contrib', agent: false, gateway: SELF },
+    'nodes pods workloads events collectors',
+  ],
+  everything: [
+    { agent: { presets: { falco: true, selfMonitoring: true } } },
+    'nodes pods workloads volumes events falco collectors',
+  ],
+};
+const parts = Object.entries(PARTS).map(([name, [spec, uids]]) => {
+  const sources = sourcesOf(collection(spec));
+  return { name, sources, uids: uids.split(' ').map((u) => `sluice-${u}`), shown: readable(sources) };
+});
+
+for (const { name, sources, uids, shown } of parts)
+  test(`with ${name}, there is what can have data and nothing else`, () => {
+    assert.deepEqual(
+      shown.map((d) => d.uid),
+      uids,
+    );
+    for (const { title, json } of shown)
+      for (const p of panelsOf(json).filter((panel) => panel.type !== 'row')) {
+        assert.ok(p.targets!.length > 0, p.title);
+        for (const { expr, datasource } of p.targets!) {
+          const isLogs = datasource.type !== 'prometheus';
+          const needed = sourcesOfQuery({ expr, ...(isLogs ? { logs: 'lines' } : {}) });
+          assert.ok(needed.length > 0 && needed.every((s) => sources.has(s)), `${title}, ${p.title}: ${needed}`);
+        }
+      }
+    const groups = alertGroups({ sources, dashboards: uids }) as unknown as {
+      rules: { alert: string; annotations: { dashboard?: string } }[];
+    }[];
+    const rules = groups.flatMap((g) => g.rules);
+    for (const { annotations } of rules)
+      assert.ok(annotations.dashboard === undefined || uids.includes(annotations.dashboard.slice('/d/'.length)));
+    // It would fire for every node whose kubelet nobody asks.
+    const isSilence = rules.some((r) => r.alert === 'KubernetesNodeSilent');
+    assert.equal(isSilence, sources.has('kubelet') && sources.has('cluster/nodes'));
+  });
+
+test('all that dashboards and alerts ask for comes from the receiver whose catalogue has it', () => {
+  const metrics = (catalogue: readonly MetricDeclaration[]) =>
+    new Set(catalogue.map((m) => m.name.replaceAll('.', '_')));
+  const kubelet = metrics(KUBELET_METRICS);
+  const cluster = metrics([
+    ...CLUSTER_METRICS,
+    ...nodeMetrics(['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'], ['cpu', 'memory']),
+  ]);
+  const exprs = [
+    ...all
+      .flatMap(({ json }) => panelsOf(json).flatMap((p) => p.targets ?? []))
+      .filter((t) => t.queryType === undefined),
+    ...ALERTS.map((a) => ({ expr: a.value })),
+  ].map((t) => t.expr);
+  const has = (known: ReadonlySet<string>, metric: string): boolean => [...known].some((k) => metric.startsWith(k));
+  for (const metric of new Set(exprs.flatMap(metricsIn).filter((m) => /^(k8s|container)_/.test(m)))) {
+    const [source] = sourcesOfQuery({ expr: metric });
+    assert.equal(/^kubelet/.test(source!), has(kubelet, metric), `${metric}: ${source}`);
+    assert.equal(/^cluster/.test(source!), has(cluster, metric), `${metric}: ${source}`);
+  }
+});
+
+const variants = [
+  ...all.map((d) => ({ ...d, among: all })),
+  ...parts.flatMap(({ name, shown }) => shown.map((d) => ({ ...d, title: `${d.title} with ${name}`, among: shown }))),
+];
+for (const { title, json, among } of variants)
   describe(title, () => {
     const panels = panelsOf(json);
 
@@ -116,7 +233,7 @@ for (const { title, json } of all)
     test('every variable that is used is there, and every one that is there is used', () => {
       const declared = json.templating.list.map((v) => v.name);
       const { templating: _, ...rest } = json;
-      const text = JSON.stringify(rest) + JSON.stringify(json.templating.list.map((v) => v.query));
+      const text = JSON.stringify(rest) + JSON.stringify(json.templating.list.map((v) => [v.query, v.datasource]));
       const used = new Set([...text.matchAll(/\$\{?(\w+)/g)].map((m) => m[1]!));
       for (const name of used) assert.ok(declared.includes(name) || BUILT_IN.includes(name), name);
       for (const name of declared) assert.ok(used.has(name), name);
@@ -124,7 +241,7 @@ for (const { title, json } of all)
 
     test('links lead to dashboards that are there, and take variables that these have', () => {
       for (const [, uid, parameters] of JSON.stringify(json).matchAll(/\/d\/([\w-]+)\?([^"\\]*)/g)) {
-        const target = all.find((d) => d.uid === uid);
+        const target = among.find((d) => d.uid === uid);
         assert.ok(target, `${uid}`);
         const names = target.json.templating.list.map((v) => v.name);
         for (const [, name] of parameters!.matchAll(/var-(\w+)=/g)) assert.ok(names.includes(name!), `${uid}: ${name}`);

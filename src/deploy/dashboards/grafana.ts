@@ -43,11 +43,19 @@ export interface PanelOptions {
   readonly height?: number;
 }
 
+/** What of a dashboard can have data, and which dashboards there are. */
+export interface Shown {
+  hasData(query: Query): boolean;
+  hasDashboard(uid: string): boolean;
+}
+
 /** A panel without a place. */
 export interface Panel {
   readonly width: number;
   readonly height: number;
   readonly json: Fields;
+  /** With those queries and links that lead to something; undefined when none of the queries does. */
+  only(shown: Shown): Panel | undefined;
 }
 
 export interface Row {
@@ -129,6 +137,10 @@ function panel(o: PanelOptions, m: Make): Panel {
       options: m.options,
       ...(m.transformations ? { transformations: m.transformations } : {}),
       ...m.more,
+    },
+    only(shown) {
+      const queries = o.queries.filter((q) => shown.hasData(q));
+      return queries.length === 0 ? undefined : panel({ ...o, queries }, m);
     },
   };
 }
@@ -321,7 +333,7 @@ export function table(o: TableOptions): Panel {
     ),
     ...o.columns.map((c) => byName(c.title, columnProperties(c))),
   ];
-  return panel(
+  const made = panel(
     {
       title: o.title,
       ...(o.about === undefined ? {} : { about: o.about }),
@@ -346,6 +358,23 @@ export function table(o: TableOptions): Panel {
       },
     },
   );
+  return {
+    ...made,
+    only({ hasData, hasDashboard }) {
+      const columns = o.columns.filter((c) => hasData(c.query));
+      if (columns.length === 0) return undefined;
+      const links = Object.entries(o.links ?? {}).filter(([, { url }]) =>
+        hasDashboard(/^\/d\/([\w-]+)/.exec(url)![1]!),
+      );
+      const { sortBy, ...rest } = o;
+      return table({
+        ...rest,
+        columns,
+        links: Object.fromEntries(links),
+        ...(columns.some((c) => c.title === sortBy) ? { sortBy: sortBy! } : {}),
+      });
+    },
+  };
 }
 
 /** Log lines. */
@@ -466,7 +495,14 @@ export interface Dashboard {
 /** All dashboards carry it; it is how they link to each other. */
 export const TAG = 'sluice';
 
-export function dashboard(o: DashboardOptions): Dashboard {
+/** @param shown leaves out the rest; what is left fills the lines */
+export function dashboard(o: DashboardOptions, shown?: Shown): Dashboard {
+  const rows = shown
+    ? o.rows
+        .map((r) => ({ ...r, panels: r.panels.flatMap((p) => p.only(shown) ?? []) }))
+        .filter((r) => r.panels.length > 0)
+    : o.rows;
+  const hasLogs = rows.some((r) => r.panels.some((p) => p.json['datasource'] === LOGS));
   return {
     uid: o.uid,
     title: o.title,
@@ -502,8 +538,8 @@ export function dashboard(o: DashboardOptions): Dashboard {
           url: '',
         },
       ],
-      templating: { list: o.variables.map((v) => v.json) },
-      panels: place(o.rows),
+      templating: { list: o.variables.filter((v) => v !== LOGS_VARIABLE || hasLogs).map((v) => v.json) },
+      panels: place(rows),
     },
   };
 }
@@ -523,26 +559,42 @@ function place(rows: readonly Row[]): Json[] {
       panels: [],
     };
     const top = y;
-    let x = 0;
-    let lineHeight = 0;
-    const placed = r.panels.map((p): Fields => {
-      if (x + p.width > COLUMNS) {
-        x = 0;
-        y += lineHeight;
-        lineHeight = 0;
-      }
-      const gridPos = { x, y, w: p.width, h: p.height };
-      x += p.width;
-      lineHeight = Math.max(lineHeight, p.height);
-      return { id: ++id, gridPos, ...p.json };
+    const placed = linesOf(r.panels).flatMap((line) => {
+      const total = line.reduce((sum, p) => sum + p.width, 0);
+      // A line that misses panels is stretched.
+      const column = (width: number): number => Math.round((width * COLUMNS) / total);
+      let width = 0;
+      const made = line.map((p): Fields => {
+        const x = column(width);
+        width += p.width;
+        return { id: ++id, gridPos: { x, y, w: column(width) - x, h: p.height }, ...p.json };
+      });
+      y += line[0]!.height;
+      return made;
     });
     if (r.isCollapsed) {
       panels.push({ ...head, panels: placed });
       y = top;
     } else {
       panels.push(head, ...placed);
-      y += lineHeight;
     }
   }
   return panels;
+}
+
+/** Panels beside each other are equally high. */
+function linesOf(panels: readonly Panel[]): Panel[][] {
+  const lines: Panel[][] = [];
+  let width = 0;
+  for (const p of panels) {
+    const line = lines.at(-1);
+    if (line && width + p.width <= COLUMNS && line[0]!.height === p.height) {
+      line.push(p);
+      width += p.width;
+    } else {
+      lines.push([p]);
+      width = p.width;
+    }
+  }
+  return lines;
 }

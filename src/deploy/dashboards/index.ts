@@ -7,27 +7,42 @@ import { alertGroups } from './alerts.ts';
 import { collectors } from './collectors.ts';
 import { events } from './events.ts';
 import { falco } from './falco.ts';
-import type { Dashboard } from './grafana.ts';
+import type { Dashboard, Shown } from './grafana.ts';
 import { nodes } from './nodes.ts';
 import { pods } from './pods.ts';
+import { hasData, type Sources } from './sources.ts';
 import { volumes } from './volumes.ts';
 import { workloads } from './workloads.ts';
 
 export { ALERTS, type Alert, alertGroups, expressionOf } from './alerts.ts';
 export type { Dashboard } from './grafana.ts';
+export { type Sources, sourcesOf } from './sources.ts';
 
 const LABELS = { 'app.kubernetes.io/name': 'sluice-dashboards', ...PART_OF };
 
-export const dashboards = (): Dashboard[] => [nodes(), pods(), workloads(), volumes(), events(), falco(), collectors()];
+const MAKERS = [nodes, pods, workloads, volumes, events, falco, collectors];
 
-/** Alert rules as objects: none unless the spec names the operators that are there. */
-export type DashboardObjectsOptions = Omit<DashboardOptions, 'namespace'>;
+/** @param sources what there is; without it, all */
+export function dashboards(sources?: Sources): Dashboard[] {
+  if (!sources) return MAKERS.map((make) => make());
+  const shownWith = (hasDashboard: Shown['hasDashboard']): Dashboard[] =>
+    MAKERS.map((make) => make({ hasData: (q) => hasData(q, sources), hasDashboard })).filter(
+      (d) => (d.json['panels'] as readonly unknown[]).length > 0,
+    );
+  const ids = shownWith(() => true).map((d) => d.uid);
+  return shownWith((uid) => ids.includes(uid));
+}
+
+export interface DashboardObjectsOptions extends Omit<DashboardOptions, 'namespace'> {
+  /** What there is to show; what cannot have data is left out. Default: all. */
+  sources?: Sources;
+}
 
 /** A ConfigMap per dashboard (one with all would be near the size limit), and the alert rules for operators. */
 export function dashboardObjects(namespace: string, options: DashboardObjectsOptions = {}): KubernetesObject[] {
-  const { sidecarLabel = { grafana_dashboard: '1' }, folder = 'Kubernetes', rules = [] } = options;
+  const { sidecarLabel = { grafana_dashboard: '1' }, folder = 'Kubernetes', rules = [], sources } = options;
   return [
-    ...dashboards().map((d) => ({
+    ...dashboards(sources).map((d) => ({
       apiVersion: 'v1',
       kind: 'ConfigMap',
       metadata: {
@@ -38,15 +53,19 @@ export function dashboardObjects(namespace: string, options: DashboardObjectsOpt
       },
       data: { [`${d.uid}.json`]: dashboardText(d) },
     })),
-    ...rules.map((kind) => ruleObject(kind, namespace)),
+    ...rules.map((kind) => ruleObject(kind, namespace, sources)),
   ];
 }
 
-export const ruleObject = (kind: 'VMRule' | 'PrometheusRule', namespace: string): KubernetesObject => ({
+export const ruleObject = (
+  kind: 'VMRule' | 'PrometheusRule',
+  namespace: string,
+  sources?: Sources,
+): KubernetesObject => ({
   apiVersion: kind === 'VMRule' ? 'operator.victoriametrics.com/v1beta1' : 'monitoring.coreos.com/v1',
   kind,
   metadata: { name: 'sluice', namespace, labels: LABELS },
-  spec: { groups: alertGroups() },
+  spec: { groups: alertGroups(sources && { sources, dashboards: dashboards(sources).map((d) => d.uid) }) },
 });
 
 const dashboardText = (d: Dashboard): string => `${JSON.stringify(d.json, null, 2)}\n`;
