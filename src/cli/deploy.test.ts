@@ -171,6 +171,8 @@ test('diff tells what changes in the cluster of the kubeconfig', async (t) => {
     of('apps', 'v1', 'deployments', 'Deployment'),
     of(RBAC, 'v1', 'clusterroles', 'ClusterRole', false),
     of(RBAC, 'v1', 'clusterrolebindings', 'ClusterRoleBinding', false),
+    of(RBAC, 'v1', 'roles', 'Role'),
+    of(RBAC, 'v1', 'rolebindings', 'RoleBinding'),
   ];
   const running = await startApiServer({}, resources);
   t.after(() => running.stop());
