@@ -1,4 +1,4 @@
-/** OTLP logs requests, protobuf or JSON, as the rows that the embedded store keeps. */
+/** OTLP logs requests, protobuf or JSON, as the rows that the embedded store keeps: with the fields that VictoriaLogs makes of them. */
 import { decodeResource, type Value, type ValueMap } from '../../wire/otlp.ts';
 import { requestFromJson } from '../../wire/otlp-json.ts';
 import { type LogRecord, readLogRecord } from '../../wire/otlp-logs.ts';
@@ -24,8 +24,22 @@ export interface StreamRows {
   readonly rows: readonly Row[];
 }
 
+type Field = readonly [name: string, value: string];
+
+/** What a sender asks for by VictoriaLogs' headers. */
+export interface FieldRules {
+  /** Of a body with fields, the first that is there is the message. */
+  readonly messageFields: readonly string[];
+  /** Not stored; `*` at the end stands for any text. */
+  readonly ignoreFields: readonly string[];
+  /** Added to every record. */
+  readonly extraFields: readonly Field[];
+}
+
+const NO_RULES: FieldRules = { messageFields: [], ignoreFields: [], extraFields: [] };
+
 /** Throws for bytes that are not an ExportLogsServiceRequest. */
-export function decodeProtobuf(body: Uint8Array, nowMs: number, messageFields: readonly string[] = []): StreamRows[] {
+export function decodeProtobuf(body: Uint8Array, nowMs: number, rules = NO_RULES): StreamRows[] {
   const found: StreamRows[] = [];
   const request = new ProtoReader(body);
   while (request.next()) {
@@ -46,63 +60,69 @@ export function decodeProtobuf(body: Uint8Array, nowMs: number, messageFields: r
         }
       } else r.skip();
     }
-    found.push(stream(resource, records, nowMs, messageFields));
+    found.push(stream(resource, records, nowMs, rules));
   }
   return found;
 }
 
 /** Throws for text that is no OTLP/JSON logs request. */
-export const decodeJson = (text: string, nowMs: number, messageFields?: readonly string[]): StreamRows[] =>
-  decodeProtobuf(requestFromJson('logs', text), nowMs, messageFields);
+export const decodeJson = (text: string, nowMs: number, rules?: FieldRules): StreamRows[] =>
+  decodeProtobuf(requestFromJson('logs', text), nowMs, rules);
 
-function stream(
-  resource: ValueMap,
-  records: readonly LogRecord[],
-  nowMs: number,
-  messageFields: readonly string[],
-): StreamRows {
-  const name = (key: string): string => asText(resource.get(key) ?? '');
+function stream(resource: ValueMap, records: readonly LogRecord[], nowMs: number, rules: FieldRules): StreamRows {
+  const fields = new Map(kept(flat(resource), rules));
+  const name = (key: string): string => fields.get(key) ?? '';
   return {
-    attributes: asObject([...resource].sort(([a], [b]) => (a < b ? -1 : 1))),
+    attributes: asObject([...fields].sort(([a], [b]) => (a < b ? -1 : 1))),
     namespace: name('k8s.namespace.name'),
     pod: name('k8s.pod.name'),
     container: name('k8s.container.name'),
-    rows: records.map((r) => row(r, nowMs, messageFields)),
+    rows: records.map((r) => row(r, nowMs, rules)),
   };
+}
+
+function kept(fields: Iterable<Field>, { ignoreFields }: FieldRules): Field[] {
+  const isIgnored = (name: string): boolean =>
+    ignoreFields.some((i) => (i.endsWith('*') ? name.startsWith(i.slice(0, -1)) : name === i));
+  return ignoreFields.length === 0 ? [...fields] : [...fields].filter(([name]) => !isIgnored(name));
 }
 
 /** Microseconds of the year 2200: later times are senders' mistakes, and numbers must stay exact. */
 const LAST_US = 7_258_118_400_000_000n;
 
-function row(r: LogRecord, nowMs: number, messageFields: readonly string[]): Row {
+function row(r: LogRecord, nowMs: number, rules: FieldRules): Row {
   const ns = r.time || r.observedTime || BigInt(nowMs) * 1_000_000n;
   const us = ns / 1000n;
-  const attributes: [string, Value][] = [...r.attributes];
-  let message: string;
-  // As VictoriaLogs: a body with fields becomes fields, and one of them is the message if the sender says so.
-  const fields = r.body instanceof Map && messageFields.length > 0 ? new Map(flat(r.body)) : undefined;
-  const named = fields && messageFields.find((f) => fields.has(f));
-  if (fields && named !== undefined) {
-    message = asText(fields.get(named)!);
-    fields.delete(named);
-    attributes.push(...fields);
-  } else message = asText(r.body);
-  if (r.traceId.length) attributes.push(['trace_id', Buffer.from(r.traceId).toString('hex')]);
-  if (r.spanId.length) attributes.push(['span_id', Buffer.from(r.spanId).toString('hex')]);
-  if (r.eventName) attributes.push(['event_name', r.eventName]);
+  const fields: Field[] = [['_msg', asText(r.body)]];
+  if (r.body instanceof Map) {
+    const own = [...flat(r.body)];
+    const named = [...rules.messageFields, '_msg'].find((f) => own.some(([name]) => name === f));
+    // Where VictoriaLogs says that there is no message, the text of the body stays.
+    if (named !== undefined) fields.pop();
+    fields.push(...own.map(([name, value]): Field => [name === named ? '_msg' : name, value]));
+  }
+  fields.push(...flat(r.attributes));
+  if (r.traceId.length) fields.push(['trace_id', Buffer.from(r.traceId).toString('hex')]);
+  if (r.spanId.length) fields.push(['span_id', Buffer.from(r.spanId).toString('hex')]);
+  if (r.eventName) fields.push(['event_name', r.eventName]);
+  const { _msg: message = '', ...attributes } = Object.fromEntries([...kept(fields, rules), ...rules.extraFields]);
   return {
     timeUs: Number(us < LAST_US ? us : LAST_US),
     nanos: Number(ns % 1000n),
     severity: severityOf(r, message),
     message,
-    attributes: asObject(attributes),
+    attributes: JSON.stringify(attributes),
   };
 }
 
-function* flat(map: ReadonlyMap<string, Value>, before = ''): Generator<[string, Value]> {
+/** Maps become fields, joined with dots; lists stay one, as JSON. Fields without text are none. */
+function* flat(map: ReadonlyMap<string, Value>, before = ''): Generator<Field> {
   for (const [k, v] of map)
     if (v instanceof Map) yield* flat(v, `${before}${k}.`);
-    else if (v !== null && v !== '') yield [before + k, v];
+    else {
+      const text = asText(v);
+      if (text !== '') yield [before + k, text];
+    }
 }
 
 export function asText(v: Value): string {
@@ -120,8 +140,7 @@ function jsonText(v: Value): string {
   return JSON.stringify(v instanceof Uint8Array ? asText(v) : v);
 }
 
-const asObject = (entries: readonly (readonly [string, Value])[]): string =>
-  JSON.stringify(Object.fromEntries(entries.map(([k, v]) => [k, asText(v)])));
+const asObject = (fields: readonly Field[]): string => JSON.stringify(Object.fromEntries(fields));
 
 const LEVELS = ['', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 const HEAD_CHARS = 300;

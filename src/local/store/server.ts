@@ -9,7 +9,7 @@ import zlib from 'node:zlib';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import { BodyTooLargeError, listen, readBody } from '../../core/http-server.ts';
-import { decodeJson, decodeProtobuf, type StreamRows } from './decode.ts';
+import { decodeJson, decodeProtobuf, type FieldRules, type StreamRows } from './decode.ts';
 import { HttpError, json, SECURITY } from './http.ts';
 import { answerMetrics } from './metric-api.ts';
 import type { MetricStore } from './metric-store.ts';
@@ -157,16 +157,30 @@ async function insert(req: IncomingMessage, res: ServerResponse, { store, clock 
     throw new HttpError(415, `content type ${JSON.stringify(type)} is not supported`);
   const body = await decoded(await readBody(req, MAX_BODY_BYTES), req.headers['content-encoding']);
   let rows: StreamRows[];
-  const messageFields = [req.headers['vl-msg-field'] ?? []].flat().flatMap((f) => f.split(','));
+  const rules = rulesOf(req);
   try {
     const now = clock.nowMs();
-    rows = isJson ? decodeJson(body.toString(), now, messageFields) : decodeProtobuf(body, now, messageFields);
+    rows = isJson ? decodeJson(body.toString(), now, rules) : decodeProtobuf(body, now, rules);
   } catch (error) {
     throw new HttpError(400, `no OTLP logs request: ${messageOf(error)}`);
   }
   store.insert(rows);
   res.writeHead(200, { ...SECURITY, 'Content-Type': isJson ? 'application/json' : 'application/x-protobuf' });
   res.end(isJson ? '{}' : '');
+}
+
+/** VL-Stream-Fields is not among them: here all of the resource is the stream. */
+function rulesOf({ headers }: IncomingMessage): FieldRules {
+  const list = (name: string): string[] => [headers[name] ?? []].flat().flatMap((f) => f.split(','));
+  return {
+    messageFields: list('vl-msg-field'),
+    ignoreFields: list('vl-ignore-fields'),
+    extraFields: list('vl-extra-fields').map((text) => {
+      const at = text.indexOf('=');
+      if (at <= 0 || at === text.length - 1) throw new HttpError(400, `VL-Extra-Fields: ${text}: write field=value`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  };
 }
 
 async function decoded(body: Buffer, encoding: string | undefined): Promise<Buffer> {
@@ -191,12 +205,12 @@ function numberIn(url: URL, name: string, fallback: number, low: number, high: n
 }
 
 const asVictoriaLogs = (r: FoundRow): Record<string, string> => ({
-  _time: r.time,
-  _msg: r.message,
-  _stream: `{${Object.entries(r.stream)
-    .map(([k, v]) => `${JSON.stringify(k)}=${JSON.stringify(v)}`)
-    .join(',')}}`,
-  ...(r.severity ? { severity: r.severity } : {}),
   ...r.stream,
   ...r.attributes,
+  ...(r.severity ? { severity: r.severity } : {}),
+  _time: r.time.replace(/\.?0+Z$/, 'Z'),
+  _msg: r.message,
+  _stream: `{${Object.entries(r.stream)
+    .map(([k, v]) => `${k}=${JSON.stringify(v)}`)
+    .join(',')}}`,
 });

@@ -277,7 +277,7 @@ test('protobuf and JSON give the same rows', () => {
   assert.equal(expected[0]!.rows[0]!.message, '{"n":5}');
 });
 
-test('the server takes OTLP in every encoding, refuses what is malformed, and answers like VictoriaLogs', async () => {
+test('the server takes OTLP in every encoding, refuses what is malformed, and answers like VictoriaLogs', async (t) => {
   const store = new LogStore({ path: ':memory:', maxRows: 1000, maxAgeMs: 1e12 });
   const metrics = new MetricStore({ path: ':memory:', maxSamples: 100, maxSeries: 10, maxAgeMs: 1e9 });
   const server = await startStoreServer({
@@ -287,6 +287,7 @@ test('the server takes OTLP in every encoding, refuses what is malformed, and an
     port: 0,
     status: () => ({ agent: 'fine' }),
   });
+  t.after(() => server.close());
   const body = request([{ pod: 'web-1', records: [{ body: 'hello', attributes: { k: 'v' } }] }]);
   const post = (data: Uint8Array | string, headers: Record<string, string>) =>
     fetch(`${server.url}/insert/opentelemetry/v1/logs`, { method: 'POST', body: data as BodyInit, headers });
@@ -316,7 +317,7 @@ test('the server takes OTLP in every encoding, refuses what is malformed, and an
     .split('\n');
   assert.equal(lines.length, 2);
   const { _stream, ...rest } = JSON.parse(lines[0]!) as Record<string, string>;
-  assert.match(_stream!, /"k8s.pod.name"="web-1"/);
+  assert.equal(_stream, '{host.name="h-web-1",k8s.namespace.name="shop",k8s.pod.name="web-1"}');
   assert.deepEqual(rest, {
     _time: '2026-11-01T12:00:00.000000007Z',
     _msg: 'hello',
