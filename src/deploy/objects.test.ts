@@ -380,6 +380,21 @@ describe('what a platform refuses', () => {
     assert.match(problems.join('\n'), /mounts no \/ of the node, only \/var\/log.*hostMetrics: false/);
     assert.match(problems.join('\n'), /lets nobody write on the node.*file_storage.*checkpoints: false/);
     assert.equal(problems.length, 2);
+    const presets = {
+      hostMetrics: false,
+      logsCollection: { checkpoints: false },
+      kubernetesAttributes: { podSource: 'kubelet' },
+    } as const;
+    const spec: Spec = {
+      platform: 'gke-autopilot',
+      destinations: { logs: { persistentQueue: false } },
+      agent: { presets },
+    };
+    assert.match(
+      told({ ...spec, kubernetesVersion: '1.32' }).join(),
+      /^platform: gke-autopilot grants nobody nodes\/proxy \(processors\.k8s_attributes: .*\) \| .*from Kubernetes 1\.33 on/,
+    );
+    assert.deepEqual(told({ ...spec, kubernetesVersion: '1.33' }), []);
   });
 
   it('the gateway mounts nothing of a node', () => {

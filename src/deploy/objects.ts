@@ -49,12 +49,12 @@ export function objectsOf(collection: Collection): KubernetesObject[] {
     if (!options) continue;
     const namespace = (name === 'gateway' ? spec.gateway?.namespace : undefined) ?? spec.namespace;
     const needs = needsOf(config);
-    problems.push(...refusals(spec, name, needs));
     const rbac = rbacOf(config, {
       engine: spec.engine,
       env: knownVariables(namespace),
       ...(spec.kubernetesVersion === undefined ? {} : { kubernetesVersion: spec.kubernetesVersion }),
     });
+    problems.push(...refusals(spec, name, needs, rbac));
     const usesAccount = rbac.cluster.length + rbac.namespaced.length > 0;
     tiers.push({
       name,

@@ -4,6 +4,7 @@ import type { TierName } from './config.ts';
 import { type KubernetesObject, lean } from './kubernetes-object.ts';
 import type { HostPath, Needs } from './needs.ts';
 import type { Tier } from './pods.ts';
+import type { Rbac } from './rbac.ts';
 import type { NormalSpec, Platform, Volume } from './spec.ts';
 
 export interface PlatformProfile {
@@ -20,6 +21,8 @@ export interface PlatformProfile {
   readonly isReadOnly?: boolean;
   /** Capabilities beyond this are refused. Absent: none is. */
   readonly refusesCapabilities?: readonly string[];
+  /** Nobody is granted these, whatever a ClusterRole says. */
+  readonly refusesResources?: readonly string[];
 }
 
 const PROFILES: Readonly<Record<Platform, PlatformProfile>> = {
@@ -39,6 +42,7 @@ const PROFILES: Readonly<Record<Platform, PlatformProfile>> = {
     readable: ['/var/log'],
     isReadOnly: true,
     refusesCapabilities: ['DAC_READ_SEARCH', 'SYS_PTRACE'],
+    refusesResources: ['nodes/proxy'],
   },
 };
 
@@ -54,8 +58,8 @@ const HINTS: readonly (readonly [component: RegExp, hint: string, preset?: strin
 ];
 
 /** What a platform does not let a tier do. */
-export function refusals(spec: NormalSpec, tier: TierName, needs: Needs): Diagnostic[] {
-  const { readable, isReadOnly } = profileOf(spec);
+export function refusals(spec: NormalSpec, tier: TierName, needs: Needs, rbac: Rbac): Diagnostic[] {
+  const { readable, isReadOnly, refusesResources = [] } = profileOf(spec);
   const problems: Diagnostic[] = [];
   const refuse = (what: string, why: string): void => {
     const [, hint = 'take it out with agent.config', preset] = HINTS.find(([c]) => c.test(why)) ?? [];
@@ -64,6 +68,13 @@ export function refusals(spec: NormalSpec, tier: TierName, needs: Needs): Diagno
   };
   const mayRead = (p: Pick<HostPath, 'path'>): boolean =>
     readable === undefined || readable.some((r) => p.path === r || p.path.startsWith(`${r}/`));
+  for (const { resources, why } of rbac.cluster)
+    for (const resource of resources.filter((r) => refusesResources.includes(r)))
+      problems.push({
+        path: ['platform'],
+        message: `${spec.platform} grants nobody ${resource} (${why.join('; ')})`,
+        hint: 'leave out extraMetadata, metrics of utilization and podSource: kubelet; from Kubernetes 1.33 on, nodes/pods is enough for them',
+      });
   const own = (spec[tier]?.volumes ?? []).entries();
   for (const [i, { name, hostPath }] of own) {
     const path = hostPath === undefined ? undefined : String(hostPath['path']);
