@@ -1,18 +1,8 @@
 /** The collectors themselves: what comes in and goes out, what fails, what waits, and what they cost. */
-import {
-  bars,
-  type Dashboard,
-  dashboard,
-  labelVariable,
-  lines,
-  NONE_IS_GOOD,
-  row,
-  type Shown,
-  stat,
-  table,
-  warnAt,
-} from './grafana.ts';
+import { type Dashboard, dashboard, row } from './dashboard.ts';
+import { bars, lines, NONE_IS_GOOD, type Shown, stat, table, warnAt } from './grafana.ts';
 import { CLUSTER, COLLECTOR, variables } from './names.ts';
+import { labelVariable } from './variables.ts';
 
 const RATE = '[$__rate_interval]';
 const RANGE = '[$__range]';

@@ -1,19 +1,7 @@
 /** Events of Kubernetes, from their log records: fields of the event itself, so they are the same with every engine. */
-import {
-  bars,
-  type Dashboard,
-  dashboard,
-  fieldVariable,
-  LOGS_VARIABLE,
-  lines,
-  logLines,
-  NONE_IS_GOOD,
-  patternVariable,
-  row,
-  type Shown,
-  stat,
-  warnAt,
-} from './grafana.ts';
+import { type Dashboard, dashboard, row } from './dashboard.ts';
+import { bars, lines, logLines, NONE_IS_GOOD, type Shown, stat, warnAt } from './grafana.ts';
+import { fieldVariable, LOGS_VARIABLE, patternVariable } from './variables.ts';
 
 const EVENTS = 'k8s.resource.name:=events';
 const CHOSEN = `${EVENTS} k8s.namespace.name:~"\${namespace:regex}" object.reason:~"\${reason:regex}" object.regarding.name:~"\${object}"`;

@@ -1,17 +1,7 @@
 /** Alerts of Falco, as the preset of that name takes them out of the text that its pods log. */
-import {
-  bars,
-  type Dashboard,
-  dashboard,
-  fieldVariable,
-  LOGS_VARIABLE,
-  lines,
-  logLines,
-  NONE_IS_GOOD,
-  row,
-  type Shown,
-  stat,
-} from './grafana.ts';
+import { type Dashboard, dashboard, row } from './dashboard.ts';
+import { bars, lines, logLines, NONE_IS_GOOD, type Shown, stat } from './grafana.ts';
+import { fieldVariable, LOGS_VARIABLE } from './variables.ts';
 
 /** Only alerts have a rule. */
 const ALERTS = 'falco.rule:*';

@@ -1,4 +1,4 @@
-/** Pieces of Grafana dashboards (classic JSON model, Grafana 10 and newer) as small functions, and their layout on the grid. */
+/** Pieces of Grafana dashboards (classic JSON model, Grafana 10 and newer) as small functions: panels. */
 import type { Json } from '../config.ts';
 
 export type Fields = { [key: string]: Json };
@@ -7,8 +7,8 @@ export type Fields = { [key: string]: Json };
 export const METRICS: Fields = { type: 'prometheus', uid: '${metrics}' };
 export const LOGS: Fields = { type: 'victoriametrics-logs-datasource', uid: '${logs}' };
 
-const SCHEMA_VERSION = 39;
-const COLUMNS = 24;
+/** Of the grid. */
+export const COLUMNS = 24;
 
 export interface Query {
   readonly expr: string;
@@ -57,18 +57,6 @@ export interface Panel {
   /** With those queries and links that lead to something; undefined when none of the queries does. */
   only(shown: Shown): Panel | undefined;
 }
-
-export interface Row {
-  readonly title: string;
-  readonly panels: readonly Panel[];
-  readonly isCollapsed?: boolean;
-}
-
-export const row = (title: string, panels: readonly Panel[], isCollapsed = false): Row => ({
-  title,
-  panels,
-  isCollapsed,
-});
 
 /** Green below the first limit, yellow from it on, red from the second on. */
 export const warnAt = (yellow: number, red: number): Threshold[] => [
@@ -398,203 +386,3 @@ export const logLines = (o: { title: string; about?: string; expr: string; heigh
       },
     },
   );
-
-export interface Variable {
-  readonly name: string;
-  readonly json: Fields;
-}
-
-const datasource = (name: string, label: string, type: string): Variable => ({
-  name,
-  json: {
-    name,
-    label,
-    type: 'datasource',
-    query: type,
-    regex: '',
-    hide: 0,
-    multi: false,
-    includeAll: false,
-    refresh: 1,
-    options: [],
-    current: {},
-  },
-});
-
-export const METRICS_VARIABLE = datasource('metrics', 'Metrics', 'prometheus');
-export const LOGS_VARIABLE = datasource('logs', 'Logs', 'victoriametrics-logs-datasource');
-
-const ALL: Fields = { selected: true, text: 'All', value: '$__all' };
-
-/** Values of a label, `.*` for all: so series without the label are there too. */
-export const labelVariable = (name: string, label: string, query: string, isMulti = true): Variable => ({
-  name,
-  json: {
-    name,
-    label,
-    type: 'query',
-    datasource: METRICS,
-    definition: query,
-    query: { query, refId: 'variable' },
-    refresh: 2,
-    regex: '',
-    sort: 1,
-    hide: 0,
-    multi: isMulti,
-    includeAll: true,
-    allValue: '.*',
-    options: [],
-    current: isMulti ? { selected: true, text: ['All'], value: ['$__all'] } : ALL,
-  },
-});
-
-/** Values of a field of the logs that match. */
-export const fieldVariable = (name: string, label: string, field: string, query: string): Variable => ({
-  name,
-  json: {
-    name,
-    label,
-    type: 'query',
-    datasource: LOGS,
-    definition: `${field} of ${query}`,
-    query: { type: 'fieldValue', field, query, limit: 1000, refId: 'variable' },
-    refresh: 2,
-    regex: '',
-    sort: 1,
-    hide: 0,
-    multi: false,
-    includeAll: true,
-    allValue: '.*',
-    options: [],
-    current: ALL,
-  },
-});
-
-/** For a regular expression. */
-export const patternVariable = (name: string, label: string): Variable => ({
-  name,
-  json: { name, label, type: 'textbox', query: '.*', hide: 0, options: [], current: { text: '.*', value: '.*' } },
-});
-
-export interface DashboardOptions {
-  readonly uid: string;
-  readonly title: string;
-  readonly about: string;
-  readonly variables: readonly Variable[];
-  readonly rows: readonly Row[];
-  readonly from?: string;
-  readonly refresh?: string;
-}
-
-export interface Dashboard {
-  readonly uid: string;
-  readonly title: string;
-  readonly json: Fields;
-}
-
-/** All dashboards carry it; it is how they link to each other. */
-export const TAG = 'sluice';
-
-/** @param shown leaves out the rest; what is left fills the lines */
-export function dashboard(o: DashboardOptions, shown?: Shown): Dashboard {
-  const rows = shown
-    ? o.rows
-        .map((r) => ({ ...r, panels: r.panels.flatMap((p) => p.only(shown) ?? []) }))
-        .filter((r) => r.panels.length > 0)
-    : o.rows;
-  const hasLogs = rows.some((r) => r.panels.some((p) => p.json['datasource'] === LOGS));
-  return {
-    uid: o.uid,
-    title: o.title,
-    json: {
-      id: null,
-      uid: o.uid,
-      title: o.title,
-      description: o.about,
-      tags: [TAG, 'kubernetes', 'opentelemetry'],
-      timezone: 'browser',
-      editable: true,
-      graphTooltip: 1,
-      fiscalYearStartMonth: 0,
-      weekStart: '',
-      liveNow: false,
-      version: 1,
-      schemaVersion: SCHEMA_VERSION,
-      refresh: o.refresh ?? '1m',
-      time: { from: o.from ?? 'now-3h', to: 'now' },
-      timepicker: {},
-      annotations: { list: [] },
-      links: [
-        {
-          type: 'dashboards',
-          title: 'Dashboards',
-          tags: [TAG],
-          asDropdown: false,
-          includeVars: true,
-          keepTime: true,
-          targetBlank: false,
-          icon: 'external link',
-          tooltip: '',
-          url: '',
-        },
-      ],
-      templating: { list: o.variables.filter((v) => v !== LOGS_VARIABLE || hasLogs).map((v) => v.json) },
-      panels: place(rows),
-    },
-  };
-}
-
-/** From left to right and top to bottom; panels of a collapsed row are inside of it. */
-function place(rows: readonly Row[]): Json[] {
-  const panels: Json[] = [];
-  let id = 0;
-  let y = 0;
-  for (const r of rows) {
-    const head: Fields = {
-      id: ++id,
-      type: 'row',
-      title: r.title,
-      collapsed: r.isCollapsed === true,
-      gridPos: { x: 0, y: y++, w: COLUMNS, h: 1 },
-      panels: [],
-    };
-    const top = y;
-    const placed = linesOf(r.panels).flatMap((line) => {
-      const total = line.reduce((sum, p) => sum + p.width, 0);
-      // A line that misses panels is stretched.
-      const column = (width: number): number => Math.round((width * COLUMNS) / total);
-      let width = 0;
-      const made = line.map((p): Fields => {
-        const x = column(width);
-        width += p.width;
-        return { id: ++id, gridPos: { x, y, w: column(width) - x, h: p.height }, ...p.json };
-      });
-      y += line[0]!.height;
-      return made;
-    });
-    if (r.isCollapsed) {
-      panels.push({ ...head, panels: placed });
-      y = top;
-    } else {
-      panels.push(head, ...placed);
-    }
-  }
-  return panels;
-}
-
-/** Panels beside each other are equally high. */
-function linesOf(panels: readonly Panel[]): Panel[][] {
-  const lines: Panel[][] = [];
-  let width = 0;
-  for (const p of panels) {
-    const line = lines.at(-1);
-    if (line && width + p.width <= COLUMNS && line[0]!.height === p.height) {
-      line.push(p);
-      width += p.width;
-    } else {
-      lines.push([p]);
-      width = p.width;
-    }
-  }
-  return lines;
-}

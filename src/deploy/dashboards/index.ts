@@ -5,9 +5,10 @@ import { PART_OF } from '../labels.ts';
 import type { DashboardOptions } from '../spec.ts';
 import { alertGroups } from './alerts.ts';
 import { collectors } from './collectors.ts';
+import type { Dashboard } from './dashboard.ts';
 import { events } from './events.ts';
 import { falco } from './falco.ts';
-import type { Dashboard, Shown } from './grafana.ts';
+import type { Shown } from './grafana.ts';
 import { nodes } from './nodes.ts';
 import { pods } from './pods.ts';
 import { hasData, type Sources } from './sources.ts';
@@ -15,7 +16,7 @@ import { volumes } from './volumes.ts';
 import { workloads } from './workloads.ts';
 
 export { ALERTS, type Alert, alertGroups, expressionOf } from './alerts.ts';
-export type { Dashboard } from './grafana.ts';
+export type { Dashboard } from './dashboard.ts';
 export { type Sources, sourcesOf } from './sources.ts';
 
 const LABELS = { 'app.kubernetes.io/name': 'sluice-dashboards', ...PART_OF };

@@ -1,5 +1,5 @@
 /** What queries of several dashboards have in common: selections, variables, links. */
-import { LOGS_VARIABLE, labelVariable, METRICS_VARIABLE, type Variable } from './grafana.ts';
+import { LOGS_VARIABLE, labelVariable, METRICS_VARIABLE, type Variable } from './variables.ts';
 
 /** Of the chosen cluster; series without a cluster name are there when all are chosen. */
 export const CLUSTER = 'k8s_cluster_name=~"$cluster"';

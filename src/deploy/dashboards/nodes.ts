@@ -1,16 +1,6 @@
 /** Nodes: what they have, what is used, and what is wrong with them. */
-import {
-  bars,
-  type Dashboard,
-  dashboard,
-  lines,
-  NONE_IS_GOOD,
-  row,
-  type Shown,
-  stat,
-  table,
-  warnAt,
-} from './grafana.ts';
+import { type Dashboard, dashboard, row } from './dashboard.ts';
+import { bars, lines, NONE_IS_GOOD, type Shown, stat, table, warnAt } from './grafana.ts';
 import { linkTo, NODE, NODE_VARIABLE, REAL_DISK, REAL_INTERFACE, variables } from './names.ts';
 
 const RATE = '[$__rate_interval]';

@@ -1,16 +1,6 @@
 /** Pods and their containers: what they use of what they asked for, how often they restart, and their logs. */
-import {
-  type Dashboard,
-  dashboard,
-  lines,
-  logLines,
-  NONE_IS_GOOD,
-  row,
-  type Shown,
-  stat,
-  table,
-  warnAt,
-} from './grafana.ts';
+import { type Dashboard, dashboard, row } from './dashboard.ts';
+import { lines, logLines, NONE_IS_GOOD, type Shown, stat, table, warnAt } from './grafana.ts';
 import { linkTo, NAMESPACE_VARIABLE, POD, POD_VARIABLE, variablesWithLogs } from './names.ts';
 
 const RATE = '[$__rate_interval]';

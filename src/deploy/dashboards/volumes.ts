@@ -1,5 +1,6 @@
 /** Volumes of pods: how full they are, and when they will be. */
-import { bars, type Dashboard, dashboard, lines, row, type Shown, stat, table, warnAt } from './grafana.ts';
+import { type Dashboard, dashboard, row } from './dashboard.ts';
+import { bars, lines, type Shown, stat, table, warnAt } from './grafana.ts';
 import { linkTo, NAMESPACE, NAMESPACE_VARIABLE, variables } from './names.ts';
 import {
   inodesUsed,

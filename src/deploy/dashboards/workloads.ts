@@ -1,16 +1,6 @@
 /** Workloads: Deployments, StatefulSets, DaemonSets, Jobs and autoscalers, what they want and what is there. */
-import {
-  bars,
-  type Dashboard,
-  dashboard,
-  lines,
-  NONE_IS_GOOD,
-  row,
-  type Shown,
-  stat,
-  table,
-  warnAt,
-} from './grafana.ts';
+import { type Dashboard, dashboard, row } from './dashboard.ts';
+import { bars, lines, NONE_IS_GOOD, type Shown, stat, table, warnAt } from './grafana.ts';
 import { linkTo, NAMESPACE, NAMESPACE_VARIABLE, variables } from './names.ts';
 
 const MOST = 12;
