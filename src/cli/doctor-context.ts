@@ -15,12 +15,15 @@ const CONTEXT = { clock: SYSTEM_CLOCK, log: SILENT };
 /** `namespace`: of the collectors. */
 export function doctorContext(args: Arguments, namespace = args.texts['namespace']!) {
   const kubeconfig = args.texts['kubeconfig']!;
-  const found = findAccess({ kubeconfig, context: args.texts['context']!, env: process.env, ...CONTEXT });
+  const context = args.texts['context']!;
+  const found = findAccess({ kubeconfig, context, env: process.env, ...CONTEXT });
+  const sources = args.lists['config'] ?? [];
   return gather({
     ...CONTEXT,
     ...found,
     namespace: namespace || found.ownNamespace || 'opentelemetry',
-    sources: args.lists['config'] ?? [],
+    sources,
+    isClusterMeant: sources.length === 0 || kubeconfig !== '' || context !== '',
     load,
     signal: AbortSignal.timeout(120_000),
   });
@@ -41,7 +44,18 @@ export const load: ConfigLoader = async (configs, env, { isStrict, isOwn }) => {
     // Elsewhere, files and directories that the rules ask for are not those of the pod.
     return { config: fromLoaded(loose), problem: isStrict ? problem : undefined };
   } catch (e) {
-    return { config: undefined, problem: describeError(e) };
+    problem = describeError(e);
+  }
+  try {
+    const leftOut = new Map<string, string>();
+    const leaveOut = (path: readonly (string | number)[], message: string) => {
+      const key = path.slice(0, 2).join('::');
+      if (!leftOut.has(key)) leftOut.set(key, message);
+    };
+    const parts = await loadConfig({ configs, sets: [] }, env, { ...files, ignoreRules: true, leaveOut });
+    return { config: fromLoaded(parts), problem, leftOut: [...leftOut.keys()] };
+  } catch {
+    return { config: undefined, problem };
   }
 };
 

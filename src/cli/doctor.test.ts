@@ -106,6 +106,7 @@ test('doctor and why with a kubeconfig', async (t) => {
   assert.deepEqual(
     json.checks.map((c) => c.id),
     [
+      'cluster',
       'configuration',
       'pod-security',
       'agents',
@@ -117,8 +118,6 @@ test('doctor and why with a kubeconfig', async (t) => {
       'clocks',
       'victoria-logs',
       'delivery',
-      'rotation',
-      'metadata',
       'logs',
       'duplicates',
     ],

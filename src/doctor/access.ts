@@ -5,7 +5,7 @@ import type { Environment } from '../core/environment.ts';
 import { messageOf } from '../core/errors.ts';
 import { type Access, type AccessContext, SERVICE_ACCOUNT_DIR, serviceAccountAccess } from '../kubernetes/access.ts';
 import { runCredentialCommand } from '../kubernetes/credential-command.ts';
-import { kubeconfigAccess } from '../kubernetes/kubeconfig.ts';
+import { currentContext, kubeconfigAccess } from '../kubernetes/kubeconfig.ts';
 
 export interface FoundAccess {
   readonly isInside: boolean;
@@ -14,6 +14,8 @@ export interface FoundAccess {
   readonly accessProblem: string;
   /** Of the pod; '' outside. */
   readonly ownNamespace: string;
+  /** Of the kubeconfig; '' in a pod. */
+  readonly contextName: string;
   /** With KUBECONFIG as it was asked for. */
   readonly env: Environment;
 }
@@ -37,12 +39,13 @@ export function findAccess(o: AccessOptions): FoundAccess {
     const access = isInside
       ? serviceAccountAccess(env, o, dir)
       : kubeconfigAccess(env, o.context, o, runCredentialCommand);
-    return { isInside, access, accessProblem: '', ownNamespace, env };
+    const contextName = isInside ? '' : o.context || currentContext(env);
+    return { isInside, access, accessProblem: '', ownNamespace, contextName, env };
   } catch (e) {
     const text = messageOf(e).replace('error connecting to k8s with auth_type=kubeConfig: ', '');
     if (o.kubeconfig !== '') throw new Error(`--kubeconfig: ${text}`, { cause: e });
     const accessProblem = text.replace('; in a pod, use auth_type: serviceAccount', '; name one with --kubeconfig');
-    return { isInside, access: undefined, accessProblem, ownNamespace, env };
+    return { isInside, access: undefined, accessProblem, ownNamespace, contextName: '', env };
   }
 }
 

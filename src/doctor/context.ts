@@ -57,6 +57,10 @@ export interface Tier {
   readonly config: DoctorConfig | undefined;
   /** Why there is no configuration, or what is wrong with it. */
   readonly problem: string | undefined;
+  /** Components that are not known here: of another collector, or mistakes. */
+  readonly leftOut?: readonly string[] | undefined;
+  /** It was not seen at all: the problem is not one of the configuration. */
+  readonly isUnseen?: boolean;
 }
 
 export interface DoctorContext {
@@ -66,6 +70,12 @@ export interface DoctorContext {
   /** Undefined: no API server, and `clusterProblem` says why. */
   readonly cluster: ClusterReader | undefined;
   readonly clusterProblem: string;
+  /** Of the answer that is the problem; 0 without one. */
+  readonly clusterStatus: number;
+  /** Of the kubeconfig; '' in a pod, and where it is not known. */
+  readonly contextName: string;
+  /** No configuration was given, or a cluster was named. */
+  readonly isClusterMeant: boolean;
   readonly access: Access | undefined;
   /** The clock of the API server; undefined when it did not tell. */
   readonly serverClock: ClockReading | undefined;

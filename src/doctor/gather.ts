@@ -13,6 +13,7 @@ import { ClusterReader, isProblem, RESOURCES } from './cluster.ts';
 import { type DoctorConfig, type DoctorContext, memo, type Tier } from './context.ts';
 import {
   containersOf,
+  engineOf,
   type Fields,
   fieldsOf,
   imagesOf,
@@ -39,7 +40,7 @@ export type ConfigLoader = (
   env: Environment,
   /** `isOwn`: given by who runs doctor, not found in a cluster. */
   options: { readonly isStrict: boolean; readonly isOwn: boolean },
-) => Promise<{ readonly config: DoctorConfig | undefined; readonly problem: string | undefined }>;
+) => Promise<Pick<Tier, 'config' | 'problem' | 'leftOut'>>;
 
 export interface GatherOptions {
   readonly isInside: boolean;
@@ -48,6 +49,8 @@ export interface GatherOptions {
   readonly sources: readonly string[];
   readonly access: Access | undefined;
   readonly accessProblem: string;
+  readonly contextName?: string;
+  readonly isClusterMeant?: boolean;
   readonly load: ConfigLoader;
   readonly env: Environment;
   readonly clock: Clock;
@@ -68,13 +71,16 @@ export async function gather(o: GatherOptions): Promise<DoctorContext & { close(
   const client = access && new KubernetesClient(access, { name: 'API server', explain: explainApiRefusal, onDate });
   let cluster = client && new ClusterReader(client, signal);
   let clusterProblem = o.accessProblem;
+  let clusterStatus = 0;
   let version = '';
   if (cluster) {
     askedMs = clock.nowMs();
     const answer = await cluster.json('/version');
     if (!isProblem(answer)) version = textOf(fieldsOf(answer.value)['gitVersion']);
-    else if (answer.status === 0) {
+    else if (answer.status === 0 || answer.status === 401 || answer.status >= 500) {
+      // Whatever else is asked would be answered in the same way.
       clusterProblem = answer.problem;
+      clusterStatus = answer.status;
       cluster = undefined;
     }
   }
@@ -85,6 +91,9 @@ export async function gather(o: GatherOptions): Promise<DoctorContext & { close(
     namespace,
     cluster,
     clusterProblem,
+    clusterStatus,
+    contextName: o.contextName ?? '',
+    isClusterMeant: o.isClusterMeant ?? o.sources.length === 0,
     access,
     serverClock,
     serverNowMs: () => clock.nowMs() + (serverClock?.aheadMs ?? 0),
@@ -161,6 +170,7 @@ async function tierOf(o: GatherOptions, cluster: ClusterReader, w: Workload): Pr
     workload: w,
     config: undefined,
     problem: text,
+    isUnseen: true,
   });
   const where = configMapOf(w);
   if (!where) return problem(`${w.kind} ${w.name}`, 'no ConfigMap is mounted where --config points to');
@@ -176,11 +186,15 @@ async function tierOf(o: GatherOptions, cluster: ClusterReader, w: Workload): Pr
   const pods = await cluster.list(RESOURCES.pods, { namespace: w.namespace, labelSelector: w.selector });
   const env = envOf(w, isProblem(pods) ? undefined : pods.value[0]);
   try {
+    const loaded = await o.load([`yaml:${data[key]}`], env, { isStrict: false, isOwn: false });
+    // What sluice does not know, another collector may.
+    const isKnownElsewhere = loaded.leftOut !== undefined && engineOf(w) === 'otelcol-contrib';
     return {
       name: w.name,
       origin: `${origin}, key ${key}`,
       workload: w,
-      ...(await o.load([`yaml:${data[key]}`], env, { isStrict: false, isOwn: false })),
+      ...loaded,
+      ...(isKnownElsewhere ? { problem: undefined } : {}),
     };
   } catch (e) {
     return problem(origin, messageOf(e));

@@ -40,6 +40,9 @@ export function workloadOf(kind: WorkloadKind, object: KubernetesObject): Worklo
 export const containersOf = (pod: Fields): readonly Fields[] => listOf(pod['containers']);
 export const imagesOf = (w: Workload): readonly string[] => containersOf(w.pod).map((c) => textOf(c['image']));
 
+export const engineOf = (w: Workload | undefined): 'sluice' | 'otelcol-contrib' =>
+  w && imagesOf(w).some((i) => /otelcol|opentelemetry-collector/.test(i)) ? 'otelcol-contrib' : 'sluice';
+
 /** Volumes that are directories of the node: name → path. */
 export function hostPathsOf(pod: Fields): ReadonlyMap<string, string> {
   return new Map(

@@ -2,6 +2,7 @@
 import { messageOf } from '../core/errors.ts';
 import { agents } from './checks/agents.ts';
 import { clocks } from './checks/clocks.ts';
+import { cluster } from './checks/cluster.ts';
 import { configuration } from './checks/configuration.ts';
 import { delivery } from './checks/delivery.ts';
 import { destinations } from './checks/destinations.ts';
@@ -16,10 +17,11 @@ import { rights } from './checks/rights.ts';
 import { rotation } from './checks/rotation.ts';
 import { victoriaLogs } from './checks/victoria-logs.ts';
 import type { Check, CheckResult, DoctorContext } from './context.ts';
-import { unknown } from './finding.ts';
+import { type Finding, STATES, unknown } from './finding.ts';
 
 /** In the order of a deployment: first what keeps pods away, then what they may, then what they do. */
 export const CHECKS: readonly Check[] = [
+  cluster,
   configuration,
   podSecurity,
   agents,
@@ -39,13 +41,37 @@ export const CHECKS: readonly Check[] = [
 
 export async function runChecks(ctx: DoctorContext, checks: readonly Check[] = CHECKS): Promise<CheckResult[]> {
   const results: CheckResult[] = [];
+  const skipped: string[] = [];
   for (const { id, title, run } of checks) {
     try {
-      const findings = await run(ctx);
-      if (findings.length > 0) results.push({ id, title, findings });
+      const findings = folded(await run(ctx));
+      // That the cluster is away is said once.
+      const isSaid = id !== cluster.id && !ctx.cluster && findings.length > 0 && findings.every(isAway(ctx));
+      if (isSaid) skipped.push(title);
+      else if (findings.length > 0) results.push({ id, title, findings });
     } catch (e) {
       results.push({ id, title, findings: [unknown('the check itself failed', messageOf(e), 'please report it')] });
     }
   }
-  return results;
+  if (skipped.length === 0) return results;
+  return results.map((r) =>
+    r.id !== cluster.id
+      ? r
+      : { ...r, findings: r.findings.map((f) => ({ ...f, how: `${f.how}; not looked at: ${skipped.join(', ')}` })) },
+  );
+}
+
+const isAway =
+  (ctx: DoctorContext) =>
+  ({ state, how }: Finding): boolean =>
+    state === 'unknown' && how === ctx.clusterProblem;
+
+/** The same of several pods, or of several signals of an exporter, is told once, with the evidence of the first; what is worst comes first. */
+function folded(findings: readonly Finding[]): Finding[] {
+  const groups = Map.groupBy(findings, ({ state, what }) => `${state} ${what}`);
+  return [...groups.values()]
+    .map(([first, ...same]) =>
+      same.length === 0 ? first! : { ...first!, how: `${first!.how}; and ${same.length} more of the kind` },
+    )
+    .sort((a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state));
 }

@@ -89,6 +89,7 @@ export interface ContextOptions {
   readonly config?: string;
   readonly env?: Record<string, string>;
   readonly namespace?: string;
+  readonly contextName?: string;
   /** Of our clock; noon. */
   readonly nowMs?: number;
   /** PEM, of the API server. */
@@ -121,6 +122,7 @@ export function contextFor(url: string | undefined, options: ContextOptions = {}
     log,
     signal: AbortSignal.timeout(60_000),
     serviceAccountDir: options.serviceAccountDir,
+    contextName: options.contextName ?? '',
     pause: async () => options.meanwhile?.(),
   });
 }

@@ -28,6 +28,15 @@ const sectionOf = (value: unknown): Section =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Section) : {};
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
+/** The context that is meant by '': the current one; '' when there is none. */
+export function currentContext(env: Environment): string {
+  try {
+    return readKubeconfig(env).currentContext;
+  } catch {
+    return '';
+  }
+}
+
 /**
  * What `context` (empty: the current one) says about the API server and us. `run` is for commands of people: without it,
  * credentials that a program gives are refused.

@@ -4,10 +4,11 @@ import { spanText } from '../clocks.ts';
 import { isProblem, RESOURCES } from '../cluster.ts';
 import type { Check, DoctorContext } from '../context.ts';
 import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
-import { fieldsOf, isRunning, listOf, nodeOf, numberOf, textOf, type Workload } from '../objects.ts';
+import { isCollector } from '../gather.ts';
+import { fieldsOf, isRunning, listOf, nodeOf, numberOf, textOf, type Workload, workloadOf } from '../objects.ts';
 import { obstaclesOf } from '../scheduling.ts';
 import { ageMs, isLeaving, isNew, isStarting } from '../starting.ts';
-import { failedCreates, podsOf } from './workload-reads.ts';
+import { failedCreates, otherAccount, podsOf } from './workload-reads.ts';
 
 /** Before a pod that is missing for no reason is looked for again. */
 const AGAIN_MS = 5000;
@@ -22,7 +23,7 @@ export const agents: Check = {
         unknown(
           'DaemonSets and Deployments cannot be looked at',
           ctx.workloadsProblem,
-          'run `sluice doctor` outside, with a kubeconfig that may read them',
+          otherAccount(ctx, 'list daemonsets.apps', ctx.namespace),
         ),
       ];
     if (ctx.workloads.length === 0) return [await nothingHere(ctx)];
@@ -33,16 +34,19 @@ export const agents: Check = {
   },
 };
 
-const NAMES = ['otel-agent', 'otel-gateway'];
-
 /** The namespace may be another one, or not be there at all. */
 async function nothingHere({ cluster, namespace }: DoctorContext): Promise<Finding> {
-  const labelSelector = `app.kubernetes.io/name in (${NAMES.join()})`;
-  const lists = await Promise.all(
-    [RESOURCES.daemonsets, RESOURCES.deployments].map((type) => cluster!.list(type, { labelSelector })),
-  );
-  const found = lists.flatMap((list) => (isProblem(list) ? [] : list.value)).map((o) => o.metadata.namespace ?? '');
-  const others = [...new Set(found)].sort();
+  const kinds = [
+    ['DaemonSet', RESOURCES.daemonsets],
+    ['Deployment', RESOURCES.deployments],
+    ['StatefulSet', RESOURCES.statefulsets],
+  ] as const;
+  const found: Workload[] = [];
+  for (const [kind, type] of kinds) {
+    const all = await cluster!.list(type);
+    if (!isProblem(all)) found.push(...all.value.map((o) => workloadOf(kind, o)).filter(isCollector));
+  }
+  const others = [...new Set(found.map((w) => w.namespace))].sort();
   const own = await cluster!.get(RESOURCES.namespaces, '', namespace);
   const isMissing = isProblem(own) && own.status === 404;
   const what = isMissing ? `there is no namespace ${namespace}` : `no collector runs in namespace ${namespace}`;
@@ -50,7 +54,7 @@ async function nothingHere({ cluster, namespace }: DoctorContext): Promise<Findi
   if (others.length > 0)
     return failure(
       `${what}; collectors run in ${some(others)}`,
-      `kubectl get daemonsets,deployments -A -l '${labelSelector}'`,
+      `by labels and images: ${some(found.map((w) => `${w.kind.toLowerCase()}/${w.name} in ${w.namespace}`))}`,
       `sluice doctor -n ${others[0]}`,
     );
   return failure(
@@ -108,15 +112,11 @@ function youngest(ctx: DoctorContext, objects: readonly KubernetesObject[]): str
 async function daemonSet(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   const nodes = await ctx.cluster!.list(RESOURCES.nodes);
   if (isProblem(nodes))
-    return [unknown('the nodes cannot be listed', nodes.problem, 'use an account that may list nodes')];
+    return [unknown('the nodes cannot be listed', nodes.problem, otherAccount(ctx, 'list nodes', ''))];
   let pods = await podsOf(ctx, w);
   if (isProblem(pods))
     return [
-      unknown(
-        `the pods of ${w.name} cannot be listed`,
-        pods.problem,
-        `use an account that may list pods in ${w.namespace}`,
-      ),
+      unknown(`the pods of ${w.name} cannot be listed`, pods.problem, otherAccount(ctx, 'list pods', w.namespace)),
     ];
   const refused = await failedCreates(ctx, w);
   let state = coverage(ctx, w, nodes.value, pods.value, refused);

@@ -9,6 +9,7 @@ import type { Check, DoctorContext } from '../context.ts';
 import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { fieldsOf, listOf, numberOf, textOf } from '../objects.ts';
 import { probes } from './destinations.ts';
+import { otherAccount } from './workload-reads.ts';
 
 const OFF_MS = 30_000;
 /** Then tokens and certificates that have just been made are refused. */
@@ -110,7 +111,7 @@ async function nodes(ctx: DoctorContext, compared: string[]): Promise<Finding[]>
       unknown(
         'the clocks of the nodes cannot be looked at',
         problem,
-        `use an account that may list nodes and leases in ${NODE_LEASES}`,
+        otherAccount(ctx, 'list leases.coordination.k8s.io', NODE_LEASES),
       ),
     ];
   }

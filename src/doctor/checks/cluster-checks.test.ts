@@ -162,6 +162,19 @@ test('pod security: what was refused before the label was set is over', async (t
   ]);
 });
 
+test('pod security: what was refused until the label was set comes again by itself, late', async (t) => {
+  const { url } = await withCluster(t, ({ population: p }) => {
+    p.remove('pods', 'opentelemetry', 'otel-agent-worker-1');
+    p.put('events', eventDraft('DaemonSet', 'otel-agent', 'FailedCreate', REFUSED));
+  });
+  const [found] = await findings(podSecurity, url);
+  assert.match(
+    told([found!])[0]!,
+    /^warning: Pod Security refused the pods of otel-agent until the namespace .* got its label/,
+  );
+  assert.equal(found!.fix, 'kubectl rollout restart -n opentelemetry daemonset/otel-agent');
+});
+
 test('pod security: the label is judged before anything happens', async (t) => {
   const cluster = await withCluster(t, ({ population: p }) =>
     p.put('namespaces', namespaceDraft('opentelemetry', 'restricted')),
@@ -170,6 +183,11 @@ test('pod security: the label is judged before anything happens', async (t) => {
     'failure: the namespace opentelemetry enforces restricted, and otel-agent needs privileged',
   ]);
   cluster.population.put('namespaces', namespaceDraft('opentelemetry'));
+  // What runs was let in by the default of the cluster.
+  assert.deepEqual(told(await findings(podSecurity, cluster.url)), [
+    'ok: the namespace opentelemetry lets the pods of otel-agent in',
+  ]);
+  cluster.population.remove('pods', 'opentelemetry', 'otel-agent-worker-1');
   const [none] = await findings(podSecurity, cluster.url);
   assert.equal(none!.state, 'warning');
   assert.match(none!.what, /no Pod Security label.*\(Talos\)/);
@@ -282,7 +300,10 @@ test('configuration: of ConfigMaps, with what is wrong', async (t) => {
     data: { relay: 'receivers: {nope: }' },
   });
   const [bad] = await findings(configuration, cluster.url);
-  assert.equal(told([bad!])[0], 'unknown: the configuration of otel-agent cannot be read');
+  assert.equal(
+    told([bad!])[0],
+    `failure: the configuration of otel-agent is wrong: yaml:1:13: receivers::nope: 'receivers' unknown type: "nope" for id: "nope"`,
+  );
   assert.match(bad!.how, /ConfigMap opentelemetry\/otel-agent.*unknown type: "nope"/s);
   cluster.population.remove('configmaps', 'opentelemetry', 'otel-agent');
   assert.match((await findings(configuration, cluster.url))[0]!.how, /not found/);

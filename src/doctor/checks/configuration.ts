@@ -1,25 +1,35 @@
 /** Can the configurations be read? */
 import type { Check } from '../context.ts';
 import { type Finding, failure, ok, unknown, warning } from '../finding.ts';
+import { engineOf } from '../objects.ts';
+
+/** Of several errors, the first; what it is all about stands in front of it. */
+const briefly = (problem: string): string =>
+  problem
+    .replace(/^failed to get config: cannot unmarshal the configuration: .*?:\n?\s*/, '')
+    .split('\n')[0]!
+    .replace(/ \(valid values: .*/, '');
 
 export const configuration: Check = {
   id: 'configuration',
   title: 'Configuration',
   async run(ctx) {
     const out: Finding[] = [];
-    for (const { name, origin, config, problem } of ctx.tiers) {
+    for (const { name, origin, config, problem, workload, leftOut = [], isUnseen } of ctx.tiers) {
       if (problem !== undefined)
         out.push(
-          config
+          !isUnseen && (config || engineOf(workload) === 'sluice')
             ? failure(
-                `the configuration of ${name} is wrong: ${problem.split('\n')[0]}`,
+                `the configuration of ${name} is wrong: ${briefly(problem)}`,
                 `${origin}: ${problem}`,
                 'sluice validate --config FILE shows file, line and column',
               )
             : unknown(
                 `the configuration of ${name} cannot be read`,
                 `${origin}: ${problem}`,
-                'give it with --config FILE',
+                isUnseen
+                  ? 'give it with --config FILE'
+                  : `otelcol validate --config FILE of its own image; parts that sluice knows can be given with --config FILE`,
               ),
         );
       else if (config?.warnings.some((w) => !w.includes('alias is deprecated')))
@@ -34,11 +44,14 @@ export const configuration: Check = {
         out.push(
           ok(
             `the configuration of ${name} is understood`,
-            `${origin}: ${[`pipelines ${config.pipelines.map((p) => p.id).join(', ')}`, ...config.warnings].join('; ')}`,
+            `${origin}: ${[`pipelines ${config.pipelines.map((p) => p.id).join(', ')}`, ...(leftOut.length > 0 ? [`not known here, and not looked at: ${leftOut.join(', ')}`] : []), ...config.warnings].join('; ')}`,
           ),
         );
     }
     if (out.length > 0) return out;
+    // That there is no collector, or that it may not be looked for, is said with the agents.
+    if (ctx.cluster && !ctx.isInside) return [];
+    if (ctx.access && !ctx.cluster) return [unknown('no configuration can be looked for', ctx.clusterProblem)];
     return [
       unknown(
         'there is no configuration to look at',

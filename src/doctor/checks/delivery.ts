@@ -2,7 +2,7 @@
 import type { Check, Tier } from '../context.ts';
 import { type Finding, failure, ok, warning } from '../finding.ts';
 import type { Sample } from './metrics-text.ts';
-import { laterMetrics, type SelfMetrics, selfMetrics, sums, withoutMetrics } from './self-metrics.ts';
+import { LOGS_LINE, laterMetrics, type SelfMetrics, selfMetrics, sums, withoutMetrics } from './self-metrics.ts';
 
 const FULL = 0.8;
 /** Until then, nothing need have been sent. */
@@ -16,7 +16,7 @@ export const delivery: Check = {
   title: 'Delivery: remote write, OTLP, queues',
   async run(ctx) {
     const all = await selfMetrics(ctx);
-    const missing = withoutMetrics(all, 'what was delivered');
+    const missing = withoutMetrics(ctx, all);
     if (missing) return [missing];
     const out: Finding[] = [];
     for (const m of all.read) {
@@ -40,7 +40,7 @@ function fullQueues(samples: readonly Sample[]): { exporter: string; size: numbe
 const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;
 
 /** `later`: of the same collector, after a while. */
-export function ofCollector({ source, tier, samples }: SelfMetrics, later = samples): Finding[] {
+export function ofCollector({ source, tier, samples, logs = LOGS_LINE }: SelfMetrics, later = samples): Finding[] {
   const out: Finding[] = [];
   const sent = sums(samples, /^otelcol_exporter_sent_/, 'exporter');
   const failed = sums(samples, /^otelcol_exporter_send_failed_/, 'exporter');
@@ -49,7 +49,7 @@ export function ofCollector({ source, tier, samples }: SelfMetrics, later = samp
     const done = sent.get(exporter) ?? 0;
     const share = n / (n + done);
     const how = `${source}: otelcol_exporter_send_failed_* ${n}, otelcol_exporter_sent_* ${done} since its start (${percent(share)} failed)`;
-    const fix = `kubectl logs of that pod | sluice doctor --from-logs - says why; the check "Destinations" tries ${exporter}`;
+    const fix = logs;
     if (done === 0) out.push(failure(`${exporter} has delivered nothing`, how, fix));
     else if (share > BAD_SHARE) out.push(failure(`${exporter} fails often`, how, fix));
     else out.push(warning(`${exporter} has failed at times`, how, fix));
@@ -86,7 +86,7 @@ export function ofCollector({ source, tier, samples }: SelfMetrics, later = samp
         warning(
           `${receiver} cannot read some of its metrics`,
           `${source}: otelcol_scraper_errored_metric_points ${n} since its start`,
-          'its log says which: look for "Error scraping metrics"',
+          logs,
         ),
       );
   if (out.length > 0) return out;

@@ -6,9 +6,10 @@ import type { HttpClientConfig } from '../../core/schema.ts';
 import { type ClockReading, readingOf } from '../clocks.ts';
 import { isProblem, RESOURCES } from '../cluster.ts';
 import type { Check, ConfiguredComponent, DoctorContext, Tier } from '../context.ts';
-import { type Finding, failure, ok, unknown, warning } from '../finding.ts';
+import { type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { NOT_READ } from '../gather.ts';
 import { type Fields, fieldsOf, listOf, textOf } from '../objects.ts';
+import { inPod } from './workload-reads.ts';
 
 const TIMEOUT_MS = 8000;
 const SLOW_MS = 1000;
@@ -121,7 +122,7 @@ async function probe(
       return unknown(
         `${name} cannot be tried from here: its certificates are in the pod`,
         messageOf(e),
-        inPod(ctx, tier),
+        inPod(ctx, tier.workload, url),
       );
     return failure(`${name} cannot be tried`, messageOf(e), 'correct the tls block of the exporter');
   }
@@ -148,9 +149,6 @@ async function probe(
     client.close();
   }
 }
-
-const inPod = (ctx: DoctorContext, { workload: w }: Tier): string =>
-  `kubectl exec -n ${w?.namespace ?? ctx.namespace} ${w ? `${w.kind.toLowerCase()}/${w.name}` : '<pod>'} -- sluice doctor`;
 
 const isWriteText = (t: Target): string =>
   t.kind === 'remote_write' ? 'an empty remote write' : 'an empty OTLP request';
@@ -210,7 +208,7 @@ function adviceFor(message: string, service: RegExpExecArray | null, t: Target):
 /** The name is known only in the cluster, but what stands behind it can be looked at. */
 async function fromOutside(ctx: DoctorContext, t: Target, parts: RegExpExecArray | null): Promise<Finding> {
   const name = `${t.id} of ${t.tier.name}`;
-  const inside = inPod(ctx, t.tier);
+  const inside = inPod(ctx, t.tier.workload, t.url);
   const cannot = (why: string): Finding =>
     unknown(`${shown(t.url)} has a name that is known only in the cluster (${name})`, why, inside);
   if (!ctx.cluster || !parts) return cannot(ctx.clusterProblem || 'this is not in the cluster');
@@ -221,7 +219,7 @@ async function fromOutside(ctx: DoctorContext, t: Target, parts: RegExpExecArray
     return failure(
       `there is no Service ${service} in namespace ${namespace}, where ${name} sends to`,
       `GET of the Service: not found; endpoint ${shown(t.url)}`,
-      'correct the endpoint, or install the destination',
+      await elsewhere(ctx, t, service),
     );
   }
   const port = Number(t.url.port || (t.url.protocol === 'https:' ? 443 : 80));
@@ -255,6 +253,24 @@ async function fromOutside(ctx: DoctorContext, t: Target, parts: RegExpExecArray
   );
 }
 
+/** The Service that may be meant: of that name in another namespace, or one with that port. */
+async function elsewhere(ctx: DoctorContext, { url }: Target, name: string): Promise<string> {
+  const all = await ctx.cluster!.list(RESOURCES.services);
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+  const others = (isProblem(all) ? [] : all.value).filter(
+    (s) =>
+      listOf(fieldsOf(s['spec'])['ports']).some((p) => Number(p['port']) === port) &&
+      (s.metadata.name === name || ![80, 443].includes(port)),
+  );
+  // The same name says more than the same port.
+  others.sort((a, b) => Number(b.metadata.name === name) - Number(a.metadata.name === name));
+  if (others.length === 0) return 'correct the endpoint, or install the destination';
+  const urls = others.map(
+    (s) => `${url.protocol}//${s.metadata.name}.${s.metadata.namespace}.svc.cluster.local:${port}`,
+  );
+  return `is it ${some(urls, 2)}? Correct the endpoint, or install the destination`;
+}
+
 function connects(t: Target, name: string): Promise<Finding> {
   const port = Number(t.url.port || (t.url.protocol === 'https:' ? 443 : 80));
   const host = t.url.hostname.replace(/^\[|\]$/g, '');
@@ -269,7 +285,7 @@ function connects(t: Target, name: string): Promise<Finding> {
         failure(
           `${name} cannot reach ${host}:${port}`,
           'no connection in time',
-          'is a NetworkPolicy in the way? Is the address right?',
+          'kubectl get networkpolicy -A: is one in the way? Is the address right?',
         ),
       ),
     );

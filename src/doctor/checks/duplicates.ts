@@ -3,6 +3,7 @@ import { isProblem, RESOURCES } from '../cluster.ts';
 import type { Check, DoctorContext } from '../context.ts';
 import { count, type Finding, ok, unknown, warning } from '../finding.ts';
 import { hostPathsOf, imagesOf, type Workload, workloadOf } from '../objects.ts';
+import { otherAccount } from './workload-reads.ts';
 
 /** Images of programs that send pod logs somewhere. */
 const LOG_AGENTS =
@@ -28,6 +29,8 @@ export const duplicates: Check = {
   id: 'duplicates',
   title: 'Other collectors of the same pods',
   async run(ctx) {
+    // Others than which?
+    if (ctx.cluster && ctx.workloads.length === 0) return [];
     if (!ctx.cluster) return [unknown('other DaemonSets cannot be looked at', ctx.clusterProblem)];
     const all = await ctx.cluster.list(RESOURCES.daemonsets);
     if (isProblem(all))
@@ -35,7 +38,7 @@ export const duplicates: Check = {
         unknown(
           'DaemonSets of the cluster cannot be listed',
           all.problem,
-          'run `sluice doctor` outside, with a kubeconfig that may list them',
+          otherAccount(ctx, 'list daemonsets.apps', ''),
         ),
       ];
     return judge(

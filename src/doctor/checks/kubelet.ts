@@ -12,8 +12,9 @@ import {
 } from '../../kubernetes/kubelet.ts';
 import { isProblem, RESOURCES } from '../cluster.ts';
 import type { Check, DoctorContext } from '../context.ts';
-import { type Finding, failure, ok, unknown, warning } from '../finding.ts';
-import { type Fields, fieldsOf, listOf, textOf } from '../objects.ts';
+import { type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
+import { type Fields, fieldsOf, listOf, textOf, type Workload } from '../objects.ts';
+import { inPod, otherAccount } from './workload-reads.ts';
 
 const TIMEOUT_MS = 6000;
 /** Outside, so many nodes are tried. */
@@ -23,6 +24,7 @@ const KEYS = { ca: 'ca_file', serverName: 'server_name_override', skip: 'insecur
 interface Use {
   /** `kubelet_stats of otel-agent` */
   readonly what: string;
+  readonly workload: Workload | undefined;
   readonly settings: Fields;
   readonly path: string;
 }
@@ -41,14 +43,15 @@ export const kubelet: Check = {
 };
 
 function usesOf(ctx: DoctorContext): Use[] {
-  return ctx.tiers.flatMap(({ name, config }) => [
+  return ctx.tiers.flatMap(({ name, config, workload }) => [
     ...[...(config?.receivers.values() ?? [])]
       .filter((c) => c.entry.id === 'kubelet_stats')
-      .map((c) => ({ what: `${c.id} of ${name}`, settings: fieldsOf(c.value), path: '/stats/summary' })),
+      .map((c) => ({ what: `${c.id} of ${name}`, workload, settings: fieldsOf(c.value), path: '/stats/summary' })),
     ...[...(config?.processors.values() ?? [])]
       .filter((c) => c.entry.id === 'k8s_attributes' && fieldsOf(fieldsOf(c.value)['kubelet'])['enabled'] === true)
       .map((c) => ({
         what: `${c.id} of ${name}`,
+        workload,
         settings: { auth_type: 'serviceAccount', ...fieldsOf(fieldsOf(c.value)['kubelet']) },
         path: '/pods',
       })),
@@ -145,10 +148,12 @@ async function fromOutside(ctx: DoctorContext, uses: readonly Use[]): Promise<Fi
   if (!ctx.cluster || !ctx.access)
     return [unknown(`the kubelets that ${names} asks cannot be found`, ctx.clusterProblem)];
   const nodes = await ctx.cluster.list(RESOURCES.nodes);
-  if (isProblem(nodes)) return [unknown('the nodes cannot be listed', nodes.problem)];
+  if (isProblem(nodes))
+    return [unknown('the nodes cannot be listed', nodes.problem, otherAccount(ctx, 'list nodes', ''))];
   const { ca } = await ctx.access.tls();
   const isSkipped = uses.every((u) => u.settings['insecure_skip_verify'] === true);
   const out: Finding[] = [];
+  const unreached: { readonly name: string; readonly error: string }[] = [];
   for (const node of nodes.value.slice(0, MAX_NODES)) {
     const { name } = node.metadata;
     const status = fieldsOf(node['status']);
@@ -169,13 +174,7 @@ async function fromOutside(ctx: DoctorContext, uses: readonly Use[]): Promise<Fi
       continue;
     }
     if (!/x509|certificate/.test(error)) {
-      out.push(
-        unknown(
-          `the kubelet of ${name} cannot be reached from here`,
-          error,
-          `kubectl exec -n ${ctx.namespace} ds/otel-agent -- sluice doctor`,
-        ),
-      );
+      unreached.push({ name, error });
       continue;
     }
     out.push(
@@ -188,6 +187,14 @@ async function fromOutside(ctx: DoctorContext, uses: readonly Use[]): Promise<Fi
           ),
     );
   }
+  if (unreached.length > 0)
+    out.push(
+      unknown(
+        `the kubelet${unreached.length === 1 ? '' : 's'} of ${some(unreached.map((u) => u.name))} cannot be reached from here`,
+        unreached[0]!.error,
+        inPod(ctx, uses[0]!.workload),
+      ),
+    );
   return out;
 }
 

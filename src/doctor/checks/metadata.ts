@@ -2,7 +2,7 @@
 import type { Check } from '../context.ts';
 import { type Finding, failure, ok, warning } from '../finding.ts';
 import type { Sample } from './metrics-text.ts';
-import { laterMetrics, type SelfMetrics, selfMetrics, sums, withoutMetrics } from './self-metrics.ts';
+import { laterMetrics, type SelfMetrics, selfMetrics, sums } from './self-metrics.ts';
 
 /** Below it, pods that were gone before their lines were read. */
 const MANY = 0.01;
@@ -20,8 +20,6 @@ export const metadata: Check = {
   title: 'Metadata of pods on records',
   async run(ctx) {
     const all = await selfMetrics(ctx);
-    const missing = withoutMetrics(all, 'unmatched metadata');
-    if (missing) return ctx.tiers.some(usesMetadata) ? [missing] : [];
     const out: Finding[] = [];
     for (const m of all.read) {
       const hasUnknown = (unmatchedIn(m.samples).get(UNKNOWN_POD) ?? 0) > 0;
@@ -92,7 +90,3 @@ function ofCollector({ source, samples }: SelfMetrics, later: SelfMetrics | unde
     ),
   ];
 }
-
-const usesMetadata = (t: {
-  config: { processors: ReadonlyMap<string, { entry: { id: string } }> } | undefined;
-}): boolean => [...(t.config?.processors.values() ?? [])].some((c) => c.entry.id === 'k8s_attributes');

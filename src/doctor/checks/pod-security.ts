@@ -32,6 +32,14 @@ async function ofWorkload(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
   const pods = await podsOf(ctx, w);
   const runs = !isProblem(pods) && pods.value.some(isRunning);
   const enforced = /violates PodSecurity "(\w+):/.exec(refusal ?? '')?.[1];
+  if (refusal !== undefined && level === 'privileged')
+    return [
+      warning(
+        `Pod Security refused the pods of ${w.name} until the namespace ${w.namespace} got its label; the controller tries again by itself, ever more seldom`,
+        `event FailedCreate of ${w.kind} ${w.name}: ${refusal}; the namespace has ${LABEL}=${level} now`,
+        `kubectl rollout restart -n ${w.namespace} ${w.kind.toLowerCase()}/${w.name}`,
+      ),
+    ];
   if (refusal !== undefined)
     return [
       failure(
@@ -58,6 +66,8 @@ async function ofWorkload(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
         label,
       ),
     ];
+  // The default of the cluster lets in what runs.
+  if (runs) return [ok(`the namespace ${w.namespace} lets the pods of ${w.name} in`, `${needs}, and they run`)];
   return [
     warning(
       `the namespace ${w.namespace} has no Pod Security label, and ${w.name} needs privileged where baseline is the default (Talos)`,

@@ -7,7 +7,7 @@ import { type Right, rightsOf } from '../../deploy/rbac.ts';
 import { isProblem } from '../cluster.ts';
 import type { Check, DoctorContext, Tier } from '../context.ts';
 import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
-import { fieldsOf, imagesOf, textOf } from '../objects.ts';
+import { engineOf, fieldsOf, textOf } from '../objects.ts';
 
 const REVIEWS = '/apis/authorization.k8s.io/v1';
 
@@ -37,16 +37,15 @@ export const rights: Check = {
 const resourceText = (r: Right): string =>
   `${r.verb} ${r.resource}${r.group === '' ? '' : `.${r.group}`}${r.name === '' ? '' : ` "${r.name}"`}${r.namespace === '' ? '' : ` in namespace ${r.namespace}`}`;
 
-export const engineOf = (tier: Tier): 'sluice' | 'otelcol-contrib' =>
-  tier.workload && imagesOf(tier.workload).some((i) => /otelcol|opentelemetry-collector/.test(i))
-    ? 'otelcol-contrib'
-    : 'sluice';
-
 async function ofTier(ctx: DoctorContext, tier: Tier): Promise<Finding[]> {
   let needed: readonly Right[];
   try {
     const env = Object.fromEntries(Object.entries(ctx.env).filter((e): e is [string, string] => e[1] !== undefined));
-    needed = rightsOf(tier.config!.data, { engine: engineOf(tier), kubernetesVersion: ctx.version || undefined, env });
+    needed = rightsOf(tier.config!.data, {
+      engine: engineOf(tier.workload),
+      kubernetesVersion: ctx.version || undefined,
+      env,
+    });
   } catch (e) {
     return [
       unknown(
@@ -57,7 +56,8 @@ async function ofTier(ctx: DoctorContext, tier: Tier): Promise<Finding[]> {
     ];
   }
   const account = textOf(tier.workload?.pod['serviceAccountName']) || (tier.workload ? 'default' : '');
-  if (needed.length === 0 && !ctx.cluster) return [ok(`${tier.name} needs no right`, `computed from ${tier.origin}`)];
+  if (needed.length === 0 && (!ctx.cluster || tier.workload === undefined))
+    return [ok(`${tier.name} needs no right`, `computed from ${tier.origin}`)];
   if (!ctx.cluster) return [unknown(`the rights of ${tier.name} cannot be asked for`, ctx.clusterProblem)];
   if (!ctx.isInside && account === '')
     return [
@@ -93,7 +93,9 @@ async function ofTier(ctx: DoctorContext, tier: Tier): Promise<Finding[]> {
       ),
     );
   }
-  if (out.length === 0)
+  if (out.length === 0 && needed.length === 0)
+    out.push(ok(`${tier.name} needs no right`, `computed from ${tier.origin}`));
+  else if (out.length === 0)
     out.push(
       ok(
         `${who} has the ${count(needed.length, 'right')} that ${tier.name} needs`,

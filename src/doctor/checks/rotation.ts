@@ -1,7 +1,7 @@
 /** Lines that were rotated away before they were read, and other losses that the ledger knows. */
 import type { Check } from '../context.ts';
 import { type Finding, failure, ok } from '../finding.ts';
-import { selfMetrics, sums, withoutMetrics } from './self-metrics.ts';
+import { LOGS_LINE, selfMetrics, sums } from './self-metrics.ts';
 
 const ROTATED = 'deleted before it was read';
 
@@ -10,9 +10,7 @@ export const rotation: Check = {
   title: 'Losses: rotation faster than reading',
   async run(ctx) {
     const all = await selfMetrics(ctx);
-    const missing = withoutMetrics(all, 'the ledger');
-    if (missing) return [missing];
-    return all.read.flatMap(({ source, samples }): Finding[] => {
+    return all.read.flatMap(({ source, samples, logs = LOGS_LINE }): Finding[] => {
       const ledger = (name: string) => samples.filter((s) => s.name === name);
       const lost = ledger('sluice_ledger_bytes').filter((s) => s.labels['outcome'] === 'lost' && s.value > 0);
       const records = ledger('sluice_ledger_records').filter((s) => s.labels['outcome'] === 'lost');
@@ -27,7 +25,7 @@ export const rotation: Check = {
                 how,
                 'kubelet: containerLogMaxSize: 50Mi, containerLogMaxFiles: 10; and find out what slows reading: "Delivery" and "Destinations"',
               )
-            : failure(`records were lost: ${reason}`, how, 'the log says which: sluice doctor --from-logs'),
+            : failure(`records were lost: ${reason}`, how, logs),
         );
       }
       if (out.length > 0) return out;

@@ -2,10 +2,10 @@
 import { messageOf } from '../../core/errors.ts';
 import { isProblem } from '../cluster.ts';
 import type { DoctorContext, Tier } from '../context.ts';
-import { type Finding, unknown } from '../finding.ts';
+import { type Finding, some, unknown } from '../finding.ts';
 import { isRunning } from '../objects.ts';
 import { parseMetrics, type Sample } from './metrics-text.ts';
-import { podsOf } from './workload-reads.ts';
+import { inPod, podsOf } from './workload-reads.ts';
 
 const TIMEOUT_MS = 4000;
 /** More than what `batch` waits by default. */
@@ -17,6 +17,8 @@ export interface SelfMetrics {
   /** `this pod`, or the name of the pod. */
   readonly source: string;
   readonly tier?: Tier;
+  /** The line to type for what its log says. */
+  readonly logs?: string;
   readonly samples: readonly Sample[];
 }
 
@@ -52,6 +54,10 @@ async function readAll(ctx: DoctorContext): Promise<AllMetrics> {
   return { read, problems };
 }
 
+export const LOGS_LINE = 'sluice doctor --from-logs FILE';
+const logsLine = (namespace: string, pod: string): string =>
+  `kubectl logs -n ${namespace} ${pod} | sluice doctor --from-logs -`;
+
 async function local(ctx: DoctorContext, tier: Tier, read: SelfMetrics[], problems: string[]): Promise<void> {
   const [{ host, port }] = tier.config!.metrics as [{ host: string; port: number }];
   const address = /^(?:0\.0\.0\.0|\[?::\]?|)$/.test(host) ? 'localhost' : host;
@@ -59,7 +65,9 @@ async function local(ctx: DoctorContext, tier: Tier, read: SelfMetrics[], proble
   try {
     const answer = await fetch(url, { signal: AbortSignal.any([ctx.signal, AbortSignal.timeout(TIMEOUT_MS)]) });
     if (answer.status !== 200) throw new Error(`status ${answer.status}`);
-    read.push({ source: `${tier.name} (${url})`, tier, samples: parseMetrics(await answer.text()) });
+    const pod = ctx.env['OTEL_K8S_POD_NAME'] ?? ctx.env['HOSTNAME'];
+    const logs = ctx.isInside && pod !== undefined ? logsLine(ctx.namespace, pod) : LOGS_LINE;
+    read.push({ source: `${tier.name} (${url})`, tier, logs, samples: parseMetrics(await answer.text()) });
   } catch (e) {
     const cause = e instanceof Error && e.cause instanceof Error ? `: ${e.cause.message}` : '';
     problems.push(`GET ${url}: ${messageOf(e)}${cause}; does the collector run?`);
@@ -76,7 +84,7 @@ async function remote(ctx: DoctorContext, tier: Tier, read: SelfMetrics[], probl
   const [{ host, port }] = tier.config!.metrics as [{ host: string; port: number }];
   if (/^(?:localhost|127\.|\[?::1)/.test(host)) {
     problems.push(
-      `${tier.name} serves its metrics on ${host} only; run \`kubectl exec -n ${w.namespace} ${w.kind.toLowerCase()}/${w.name} -- sluice doctor\`, or set host: \${env:MY_POD_IP}`,
+      `${tier.name} serves its metrics on ${host} only (service.telemetry.metrics; host: \${env:MY_POD_IP} shows them)`,
     );
     return;
   }
@@ -84,19 +92,26 @@ async function remote(ctx: DoctorContext, tier: Tier, read: SelfMetrics[], probl
     const path = `/api/v1/namespaces/${w.namespace}/pods/${p.metadata.name}:${port}/proxy/metrics`;
     const text = await ctx.cluster!.text(path);
     if (isProblem(text)) problems.push(`${p.metadata.name}: ${text.problem}`);
-    else read.push({ source: p.metadata.name, tier, samples: parseMetrics(text.value) });
+    else
+      read.push({
+        source: p.metadata.name,
+        tier,
+        logs: logsLine(w.namespace, p.metadata.name),
+        samples: parseMetrics(text.value),
+      });
   }
 }
 
-/** For a check whose metrics nobody gave; undefined when somebody did. */
-export const withoutMetrics = (all: AllMetrics, what: string): Finding | undefined =>
-  all.read.length > 0 || all.problems.length === 0
-    ? undefined
-    : unknown(
-        `${what} cannot be looked at`,
-        all.problems.join('; ') || 'no collector that serves metrics was found',
-        'run `sluice doctor` in the pod, or give its log: sluice doctor --from-logs FILE',
-      );
+/** Told once for all checks that look at metrics; undefined when somebody gave some. */
+export function withoutMetrics(ctx: DoctorContext, all: AllMetrics): Finding | undefined {
+  if (all.read.length > 0 || all.problems.length === 0) return undefined;
+  const tier = ctx.tiers.find((t) => t.config);
+  return unknown(
+    'what was delivered, lost or sent without metadata cannot be looked at',
+    some(all.problems, 3),
+    ctx.isInside || !tier?.workload ? `give its log: ${LOGS_LINE}` : inPod(ctx, tier.workload),
+  );
+}
 
 /** By a label: the sum of all series of a metric. */
 export function sums(samples: readonly Sample[], name: string | RegExp, label: string): Map<string, number> {

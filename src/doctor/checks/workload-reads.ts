@@ -2,7 +2,22 @@
 import type { KubernetesObject } from '../../kubernetes/object.ts';
 import { isProblem, RESOURCES, type Read } from '../cluster.ts';
 import type { DoctorContext } from '../context.ts';
-import { fieldsOf, textOf, type Workload } from '../objects.ts';
+import { engineOf, fieldsOf, textOf, type Workload } from '../objects.ts';
+
+/** The line to type for what only the pod can see; the image of otelcol has no sluice, and no shell either. */
+export function inPod(ctx: DoctorContext, w: Workload | undefined, url?: URL): string {
+  const where = w ? `${w.kind.toLowerCase()}/${w.name}` : 'daemonset/otel-agent';
+  if (engineOf(w) === 'sluice') return `kubectl exec -n ${w?.namespace ?? ctx.namespace} ${where} -- sluice doctor`;
+  return url
+    ? `kubectl run -n ${w!.namespace} sluice-try --rm -i --restart=Never --image=curlimages/curl -- -sS -o /dev/null -w "%{http_code}" ${url.origin}${url.pathname}`
+    : `kubectl logs -n ${w!.namespace} ${where} | sluice doctor --from-logs -`;
+}
+
+/** For what the account of who runs doctor may not see. */
+export const otherAccount = (ctx: DoctorContext, right: string, namespace: string): string =>
+  ctx.isInside
+    ? 'run `sluice doctor` outside, with a kubeconfig that may read them'
+    : `\`kubectl auth can-i ${right}${namespace === '' ? ' -A' : ` -n ${namespace}`}\` must say yes: ask for the right, or use another --context`;
 
 export const podsOf = (ctx: DoctorContext, w: Workload): Promise<Read<KubernetesObject[]>> =>
   ctx.cluster!.list(RESOURCES.pods, { namespace: w.namespace, labelSelector: w.selector });

@@ -8,6 +8,8 @@ export interface LogEntry {
   readonly text: string;
   /** `exporter otlp_http/logs`; '' when the line does not say. */
   readonly component: string;
+  /** Message and error, without what else there is: for people. */
+  readonly brief: string;
 }
 
 /** Longer lines are cut: what is wrong stands at the beginning. */
@@ -19,6 +21,8 @@ const ISO = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?
 const BEFORE = new RegExp(String.raw`^(?:\[pod/[^\]]+\] +)?(?:(${ISO}) (?:std(?:out|err) [FP] )?(?=\S))?`);
 const CONSOLE = new RegExp(String.raw`^(${ISO})\s+(debug|info|warn|error|dpanic|panic|fatal)\s+(.*)$`, 'is');
 const KLOG = /^([IWEF])(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.\d+\s+\d+ [\w.-]+:\d+\] (.*)$/s;
+/** What Go's own logger writes, in the zone of the process: errors of the collector's own telemetry. */
+const GO_LOG = /^(\d{4})\/(\d\d)\/(\d\d) (\d\d):(\d\d):(\d\d) (.*)$/s;
 const CALLER = /^[\w./@-]+:\d+(?:\t|\s{2,}|\s)/;
 const KLOG_LEVELS: Readonly<Record<string, string>> = { I: 'info', W: 'warn', E: 'error', F: 'fatal' };
 
@@ -32,7 +36,7 @@ export function readLine(line: string, nowMs: number): LogEntry | undefined {
   const own = CONSOLE.test(cut.slice(before[0].length)) || before[1] === undefined || !CONSOLE.test(cut);
   const rest = (own ? cut.slice(before[0].length) : cut.replace(/^\[pod\/[^\]]+\] +/, '')).trimEnd();
   if (rest.trim() === '') return undefined;
-  const entry = jsonEntry(rest) ?? consoleEntry(rest) ?? klogEntry(rest, nowMs) ?? plainEntry(rest);
+  const entry = jsonEntry(rest) ?? consoleEntry(rest) ?? klogEntry(rest, nowMs) ?? goEntry(rest) ?? plainEntry(rest);
   return entry.timeMs === undefined && before[1] !== undefined ? { ...entry, timeMs: timeOf(before[1]) } : entry;
 }
 
@@ -54,6 +58,7 @@ function jsonEntry(text: string): LogEntry | undefined {
     level: typeof level === 'string' ? level.toLowerCase() : '',
     text: withFields(message, others),
     component: componentOf(fields),
+    brief: briefOf(message, fields),
   };
 }
 
@@ -75,6 +80,7 @@ function consoleEntry(text: string): LogEntry | undefined {
     level: level!.toLowerCase(),
     text: withFields(message, fields ?? {}),
     component: componentOf(fields ?? {}),
+    brief: briefOf(message, fields ?? {}),
   };
 }
 
@@ -86,7 +92,20 @@ function klogEntry(text: string, nowMs: number): LogEntry | undefined {
   const at = (y: number) => Date.UTC(y, Number(month) - 1, Number(day), Number(h), Number(min), Number(s));
   // December's lines are read in January.
   const timeMs = at(year) > nowMs + 86_400_000 ? at(year - 1) : at(year);
-  return { timeMs, level: KLOG_LEVELS[letter!]!, text: message, component: '' };
+  return { timeMs, level: KLOG_LEVELS[letter!]!, text: message, component: '', brief: message };
+}
+
+function goEntry(text: string): LogEntry | undefined {
+  const m = GO_LOG.exec(text);
+  if (!m) return undefined;
+  const [year, month, day, h, min, s] = m.slice(1, 7).map(Number) as [number, number, number, number, number, number];
+  const message = m[7]!;
+  const level = /\b(?:fail(?:ed|ure)?|error|cannot)\b/i.test(message) ? 'error' : 'info';
+  return { timeMs: Date.UTC(year, month - 1, day, h, min, s), level, text: message, component: '', brief: message };
+}
+
+function briefOf(message: string, { error }: Fields): string {
+  return typeof error === 'string' && !message.includes(error) ? `${message}: ${error}` : message;
 }
 
 const plainEntry = (text: string): LogEntry => ({
@@ -94,6 +113,7 @@ const plainEntry = (text: string): LogEntry => ({
   level: /^(?:Error|panic|fatal error)\b/i.test(text) ? 'error' : '',
   text,
   component: '',
+  brief: text,
 });
 
 function parseFields(text: string): Fields | undefined {

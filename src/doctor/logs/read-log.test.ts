@@ -27,7 +27,7 @@ test('lines of one trouble are one finding with count, first and last time, in w
   );
   assert.match(
     findings[0]!.how,
-    /^log: 3 ×, first 2026-01-02T10:00:00Z, last 2026-01-02T10:00:09Z; 2026-01-02T10:00:05/,
+    /^log: 3 ×, first 2026-01-02T10:00:00Z, last 2026-01-02T10:00:09Z; Exporting failed\. Will retry .* connection refused$/,
   );
 });
 
@@ -77,6 +77,11 @@ test('what kubectl and the runtime put before lines is taken off, and their time
     ['E1231 10:00:00.395926       1 reflector.go:147] of last year', Date.UTC(2025, 11, 31, 10), /^of last year$/],
     ['{"level":"error","ts":1767348000.5,"msg":"m","error":"e"}', 1767348000500, /^m\ne$/],
     ['{"level":"error","ts":"2026-01-02T11:00:00.000+0100","msg":"m"}', Date.UTC(2026, 0, 2, 10), /^m$/],
+    [
+      '2026/01/02 10:00:00 failed to upload metrics: Post "http://localhost:4444": connect: connection refused',
+      Date.UTC(2026, 0, 2, 10),
+      /^failed to upload metrics/,
+    ],
     ['{"no":"log line"}', undefined, /^\{"no"/],
   ];
   for (const [text, timeMs, pattern] of table) {
@@ -168,5 +173,13 @@ test('in a log that goes on, what it has not told for ten minutes is over, and l
   assert.deepEqual(
     at(30).map((f) => f.state),
     ['failure'],
+  );
+});
+
+test('of a long line, the evidence is what went wrong', () => {
+  const text = `2026-01-02T10:00:00.000Z\terror\tinternal/queue_sender.go:49\tExporting failed. Dropping data.\t{"resource": {"service.name": "otelcol-contrib"}, "otelcol.component.id": "prw", "otelcol.component.kind": "exporter", "otelcol.signal": "metrics", "filler": "${'x'.repeat(200)}", "error": "Permanent error: remote write returned HTTP status 400 Bad Request; err = cannot parse it"}`;
+  assert.equal(
+    read(text)[0]!.how,
+    'log: 1 ×, 2026-01-02T10:00:00Z; Exporting failed. Dropping data.: Permanent error: remote write returned HTTP status 400 Bad Request; err = cannot parse it',
   );
 });

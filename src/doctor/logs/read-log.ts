@@ -11,7 +11,7 @@ export interface LogGroup {
   count: number;
   firstMs: number | undefined;
   lastMs: number | undefined;
-  /** The first line, as it was written. */
+  /** The first line as it was written, or what it says. */
   readonly example: string;
   /** Of the component that the line is of. */
   readonly component: string;
@@ -35,6 +35,7 @@ const PRINTED =
 const MAX_GROUPS = 200;
 const MAX_OTHERS = 20;
 const EXAMPLE_CHARS = 240;
+const LONG_CHARS = 400;
 
 export class LogReading {
   readonly #nowMs: number;
@@ -72,7 +73,9 @@ export class LogReading {
       let group = this.#groups.get(key);
       if (!group) {
         if (this.#groups.size >= MAX_GROUPS) return;
-        const example = withoutSecrets(withoutResource(text.trim())).slice(0, EXAMPLE_CHARS);
+        // What is cut of a long line is the error, which counts.
+        const line = withoutResource(text.trim());
+        const example = withoutSecrets(line.length <= EXAMPLE_CHARS ? line : entry.brief).slice(0, LONG_CHARS);
         const { component } = entry;
         const times = { count: 0, firstMs: undefined, lastMs: undefined };
         group = { rule, what, fix: rule.fix(match, entry), ...times, example, component, isOver: false };

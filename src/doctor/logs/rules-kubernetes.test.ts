@@ -4,6 +4,32 @@ import { console_, json, testRules } from './testing.ts';
 
 testRules(KUBERNETES_RULES, [
   [
+    'target-down',
+    console_('error', 'receivers/prometheus', 'Error scraping metrics', {
+      error: 'Failed to scrape http://10.0.0.1:9100/metrics: dial tcp 10.0.0.1:9100: connect: connection refused',
+      'otelcol.component.id': 'prometheus',
+    }),
+    'prometheus: the target 10.0.0.1:9100 cannot be scraped',
+    /does it listen/,
+  ],
+  [
+    'target-down',
+    console_('warn', 'internal/transaction.go:150', 'Failed to scrape Prometheus endpoint', {
+      'otelcol.component.id': 'prometheus',
+      'otelcol.component.kind': 'Receiver',
+      scrape_timestamp: 1763884801000,
+      target_labels: '{__name__="up", instance="10.0.0.1:9100", job="node"}',
+    }),
+    'receiver prometheus: the target 10.0.0.1:9100 cannot be scraped',
+    /does it listen/,
+  ],
+  [
+    'target-down',
+    console_('warn', 'internal/transaction.go:150', 'Failed to scrape Prometheus endpoint', { scrape_timestamp: 1 }),
+    'prometheus: a target cannot be scraped',
+    /does it listen/,
+  ],
+  [
     'not-in-cluster',
     'Error: cannot start pipelines: failed to start "k8s_cluster" receiver: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable',
     'a component looks for the cluster it runs in, and there is none',

@@ -74,6 +74,19 @@ export const KUBERNETES_RULES: readonly LogRule[] = [
     fix: () => 'outside of a cluster use auth_type: kubeConfig',
   },
   {
+    id: 'target-down',
+    isRepeated: true,
+    state: 'warning',
+    pattern:
+      /Failed to scrape (?:Prometheus endpoint\n(?:(?:.*\n){0,20}?.{0,400}\binstance="([^"]+)")?|https?:\/\/([\w.:[\]-]+))/,
+    what: (m, e) => {
+      const target = m[1] ?? m[2];
+      return `${who(e, 'prometheus')}: ${target === undefined ? 'a target' : `the target ${target}`} cannot be scraped`;
+    },
+    fix: () =>
+      'does it listen there, is the path right, does it want TLS? kubectl get networkpolicy -A: is one in the way?',
+  },
+  {
     id: 'scrape',
     isRepeated: true,
     state: 'warning',

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly gates?: ReadonlyMap<string, boolean>;
   /** Lets pass what has the right shape but breaks a rule; the value of such a component is what was written. */
   readonly ignoreRules?: boolean;
+  /** Is told of components that are not known or not understood, which are then left out. */
+  readonly leaveOut?: ((path: Path, message: string) => void) | undefined;
   /** The components that configurations may name; those built in when not given. */
   readonly entries?: readonly RegistryEntry[];
   /** Instead of reading the files that references name: for configurations of others, which must not read ours. */
@@ -44,6 +46,7 @@ export interface Loading {
   readonly ids: Readonly<Record<ComponentKind, Set<string>>>;
   readonly gates: ReadonlyMap<string, boolean>;
   readonly ignoreRules: boolean;
+  readonly leaveOut: LoadOptions['leaveOut'];
   readonly entries: readonly RegistryEntry[];
   readonly problems: Problem[];
 }
@@ -84,6 +87,7 @@ export async function loadConfig(
     ids: { receiver: new Set(), processor: new Set(), exporter: new Set(), connector: new Set(), extension: new Set() },
     gates,
     ignoreRules: options.ignoreRules === true,
+    leaveOut: options.leaveOut,
     entries: options.entries ?? registry,
     problems: [],
   };
@@ -194,7 +198,8 @@ async function loadKind(loading: Loading, kind: ComponentKind): Promise<void> {
     const entry = find(loading, kind, id.type);
     if (!entry) {
       const { message, hint } = unknownType(loading, kind, id.type, id.id);
-      refuse(message, hint);
+      if (loading.leaveOut) loading.leaveOut(path, message);
+      else refuse(message, hint);
       continue;
     }
     let definition: AnyDefinition;
@@ -206,7 +211,8 @@ async function loadKind(loading: Loading, kind: ComponentKind): Promise<void> {
     }
     const parsed = parseSection(definition.schema, root, path);
     const found = loading.ignoreRules ? parsed.problems.filter((p) => !p.isRule) : parsed.problems;
-    problems.push(...found);
+    if (loading.leaveOut) for (const { message } of found) loading.leaveOut(path, message);
+    else problems.push(...found);
     if (found.length > 0) continue;
     components[kind].set(id.id, {
       kind,
