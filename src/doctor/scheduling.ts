@@ -77,7 +77,7 @@ export function obstaclesOf(pod: Fields, node: KubernetesObject): Obstacle[] {
     if (labels[key] !== value)
       out.push({
         what: `nodeSelector wants ${key}=${value}, and the node has ${labels[key] === undefined ? 'no such label' : labels[key]}`,
-        fix: `remove ${key} from nodeSelector, or kubectl label node ${node.metadata.name} ${key}=${value}`,
+        fix: `remove ${key} from nodeSelector, or \`kubectl label node ${node.metadata.name} ${key}=${value}\``,
       });
   const required = fieldsOf(
     fieldsOf(fieldsOf(pod['affinity'])['nodeAffinity'])['requiredDuringSchedulingIgnoredDuringExecution'],

@@ -1,4 +1,5 @@
 /** For tests of checks: a simulated API server with what doctor asks of it besides objects, and drafts of a deployment. */
+import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ManualClock, recordingLog } from '../../test/helpers/component.ts';
@@ -134,7 +135,14 @@ export async function findings(
 ): Promise<Finding[]> {
   const ctx = await contextFor(url, options);
   try {
-    return await check.run(ctx);
+    const list = await check.run(ctx);
+    for (const { fix = '' } of list)
+      assert.doesNotMatch(
+        fix,
+        /^(?:kubectl|sluice|sudo|chronyc) .*(?:; |, | must | and | or )/,
+        'a fix that begins as a command is one',
+      );
+    return list;
   } finally {
     ctx.close();
   }

@@ -60,7 +60,7 @@ async function nothingHere({ cluster, namespace }: DoctorContext): Promise<Findi
   return failure(
     what,
     isMissing ? `kubectl get namespace ${namespace} finds none` : shown,
-    'sluice render SPEC | kubectl apply -f -, or say where they are with --namespace',
+    '`sluice render SPEC | kubectl apply -f -`, or say where they are with --namespace',
   );
 }
 
@@ -93,7 +93,7 @@ async function replicas(ctx: DoctorContext, w: Workload): Promise<Finding[]> {
     failure(
       `${w.name} does not run as it should`,
       refused === undefined ? how : `${how}; event FailedCreate: ${refused}`,
-      `kubectl describe pods -n ${w.namespace} -l ${w.selector}; the check of pods below says more`,
+      `kubectl describe pods -n ${w.namespace} -l ${w.selector}`,
     ),
   ];
 }
@@ -205,7 +205,7 @@ function coverage(
         name,
         'the node is not ready',
         `${command}: condition Ready is not True`,
-        `${command}; systemctl status kubelet there (Talos: talosctl -n ${name} service kubelet)`,
+        `\`${command}\` says why; on the node \`systemctl status kubelet\`, Talos: \`talosctl -n ${name} service kubelet\``,
       );
     else if (pod) {
       const { what, how, fix } = stuck(pod, w);
@@ -216,7 +216,9 @@ function coverage(
         name,
         'its pod is refused',
         `event FailedCreate of ${w.name}: ${refused[0]}`,
-        `see the check "Pod Security"; kubectl describe daemonset -n ${w.namespace} ${w.name}`,
+        /violates PodSecurity/.test(refused[0]!)
+          ? 'see the check "Pod Security"'
+          : `kubectl describe daemonset -n ${w.namespace} ${w.name}`,
       );
     else if (isNew(ctx, w.object)) starting.push({ node: name, since: w.object });
     else {
@@ -225,7 +227,7 @@ function coverage(
         name,
         'nothing that can be seen keeps it away',
         `DaemonSet ${w.namespace}/${w.name} tolerates its taints and selects it`,
-        `kubectl describe daemonset -n ${w.namespace} ${w.name}; is kube-controller-manager well?`,
+        `\`kubectl describe daemonset -n ${w.namespace} ${w.name}\`; is kube-controller-manager well?`,
       );
     }
   }

@@ -79,7 +79,7 @@ test('a node whose clock is off is told by the Lease that its kubelet renews', a
       found[0]!.how,
       /^Lease kube-node-lease\/worker-1 says that it was renewed at 2026-11-22T\d\d:\d\d:\d\d/,
     );
-    assert.match(found[0]!.fix!, /^on worker-1: chronyc makestep.*talosctl -n worker-1 time/);
+    assert.match(found[0]!.fix!, /^on worker-1: `chronyc makestep`.*`talosctl -n worker-1 time`/);
   }
   // What a node that is gone has written last says nothing about its clock.
   cluster.population.put('nodes', nodeDraft('worker-1', { isReady: false }));

@@ -38,7 +38,7 @@ const found = (ms: number): typeof warning => (Math.abs(ms) > FAR_OFF_MS ? failu
 const dates = (who: string, { date, hereMs }: ClockReading): string =>
   `header Date of ${who}: ${date}, when it was ${new Date(hereMs).toUTCString()} here`;
 const setRight = (where: string, talos: string): string =>
-  `on ${where}: chronyc makestep, and see that chronyd or systemd-timesyncd runs (Talos: talosctl -n ${talos} time, machine.time.servers)`;
+  `on ${where}: \`chronyc makestep\`, and see that chronyd or systemd-timesyncd runs (Talos: \`talosctl -n ${talos} time\`, machine.time.servers)`;
 
 /** The API server and the destinations, by what they answered. */
 async function answering(ctx: DoctorContext, compared: string[]): Promise<Finding[]> {
@@ -73,7 +73,7 @@ async function answering(ctx: DoctorContext, compared: string[]): Promise<Findin
               how,
               setRight(here, ctx.env['K8S_NODE_NAME'] ?? '<node>'),
             )
-          : warning(what, how, 'sudo chronyc makestep, or sudo timedatectl set-ntp true'),
+          : warning(what, how, '`sudo chronyc makestep`, or `sudo timedatectl set-ntp true`'),
       );
     }
   }

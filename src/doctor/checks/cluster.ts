@@ -36,7 +36,7 @@ function refused(ctx: DoctorContext, where: string): Finding {
     'the API server cannot be reached',
     `${where}: ${problem}`,
     ctx.isInside
-      ? 'kubectl get networkpolicy -A: is one in the way of the pod?'
+      ? 'is a NetworkPolicy in the way of the pod: `kubectl get networkpolicy -A`'
       : `\`${kubectl} version\` must answer: is the VPN up, is the cluster there? \`kubectl config get-contexts\` shows others, for --context`,
   );
 }

@@ -22,14 +22,14 @@ export const configuration: Check = {
             ? failure(
                 `the configuration of ${name} is wrong: ${briefly(problem)}`,
                 `${origin}: ${problem}`,
-                'sluice validate --config FILE shows file, line and column',
+                '`sluice validate --config FILE` shows file, line and column',
               )
             : unknown(
                 `the configuration of ${name} cannot be read`,
                 `${origin}: ${problem}`,
                 isUnseen
                   ? 'give it with --config FILE'
-                  : `otelcol validate --config FILE of its own image; parts that sluice knows can be given with --config FILE`,
+                  : '`otelcol-contrib validate --config=FILE` of its own image says what it thinks of it',
               ),
         );
       else if (config?.warnings.some((w) => !w.includes('alias is deprecated')))
@@ -37,7 +37,7 @@ export const configuration: Check = {
           warning(
             `the configuration of ${name} works, with notices`,
             `${origin}: ${config!.warnings.join('; ')}`,
-            'sluice print-config --config FILE shows what it becomes',
+            '`sluice print-config --config FILE` shows what it becomes',
           ),
         );
       else if (config)

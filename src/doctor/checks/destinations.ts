@@ -166,7 +166,9 @@ function judged(name: string, t: Target, status: number, ms: number, text: strin
       ? unknown(
           `${name} reaches ${url}; its credentials are not known here and were not tried`,
           how,
-          'look into the log of the collector: sluice doctor --from-logs',
+          t.tier.workload
+            ? `kubectl logs -n ${t.tier.workload.namespace} ${t.tier.workload.kind.toLowerCase()}/${t.tier.workload.name} | sluice doctor --from-logs -`
+            : 'look into the log of the collector: `sluice doctor --from-logs FILE`',
         )
       : failure(
           `${url} does not accept the credentials of ${name}`,
@@ -192,7 +194,7 @@ function judged(name: string, t: Target, status: number, ms: number, text: strin
 
 function adviceFor(message: string, service: RegExpExecArray | null, t: Target): string {
   if (/no such host/.test(message) && service)
-    return `kubectl get service -n ${service[2]} ${service[1]} must show it; correct the endpoint or install it`;
+    return `\`kubectl get service -n ${service[2]} ${service[1]}\` must show it; correct the endpoint or install it`;
   if (/no such host/.test(message)) return 'correct the name in the endpoint';
   if (/HTTP response to HTTPS/.test(message)) return 'write http:// in the endpoint';
   if (/unknown authority/.test(message)) return 'tls.ca_file: the certificate of the authority that signed it';
@@ -200,9 +202,9 @@ function adviceFor(message: string, service: RegExpExecArray | null, t: Target):
     return 'use a name of the certificate in the endpoint, or tls.server_name_override';
   if (/expired|not yet valid/.test(message)) return 'renew the certificate of the destination, or set the clock right';
   if (/refused/.test(message) && service)
-    return `kubectl get endpointslices -n ${service[2]} -l kubernetes.io/service-name=${service[1]} must show ready pods; is ${t.url.port || 'the port'} right?`;
+    return `\`kubectl get endpointslices -n ${service[2]} -l kubernetes.io/service-name=${service[1]}\` must show ready pods; is ${t.url.port || 'the port'} right?`;
   if (/refused/.test(message)) return 'start the destination, or correct host and port of the endpoint';
-  return 'kubectl get networkpolicy -A: is one in the way? Is the address right?';
+  return 'is the address right? Is a NetworkPolicy in the way: `kubectl get networkpolicy -A`';
 }
 
 /** The name is known only in the cluster, but what stands behind it can be looked at. */
@@ -244,7 +246,7 @@ async function fromOutside(ctx: DoctorContext, t: Target, parts: RegExpExecArray
     return failure(
       `${where}, where ${name} sends to, has no ready pod`,
       `EndpointSlices of ${service}: none is ready`,
-      `kubectl get pods -n ${namespace} and their logs`,
+      `kubectl get pods -n ${namespace}`,
     );
   return unknown(
     `${where} exists and has ${ready} ready endpoints; whether it answers ${name} only the pod can say`,
@@ -285,7 +287,7 @@ function connects(t: Target, name: string): Promise<Finding> {
         failure(
           `${name} cannot reach ${host}:${port}`,
           'no connection in time',
-          'kubectl get networkpolicy -A: is one in the way? Is the address right?',
+          'is the address right? Is a NetworkPolicy in the way: `kubectl get networkpolicy -A`',
         ),
       ),
     );

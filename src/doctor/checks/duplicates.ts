@@ -63,7 +63,7 @@ function judge(ctx: DoctorContext, all: readonly Workload[]): Finding[] {
       warning(
         `${own.length} DaemonSets of namespace ${ctx.namespace} read the same pod logs: every line arrives ${own.length} times`,
         own.map(where).join(', '),
-        `kubectl delete daemonset -n ${own[1]!.w.namespace} ${own[1]!.w.name}`,
+        `keep one of them: \`kubectl delete daemonset -n ${own[1]!.w.namespace} ${own[1]!.w.name}\``,
       ),
     ];
   if (own.length === 0 || others.length === 0)
@@ -72,7 +72,7 @@ function judge(ctx: DoctorContext, all: readonly Workload[]): Finding[] {
     warning(
       `${where(o)} reads pod logs too: if both send to the same place, every line is there twice`,
       `DaemonSet ${o.w.namespace}/${o.w.name} mounts ${[...hostPathsOf(o.w.pod).values()].join(', ')}`,
-      `kubectl delete daemonset -n ${o.w.namespace} ${o.w.name} when sluice replaces it, or leave its namespaces out on one side`,
+      `leave its namespaces out on one side, or, when sluice replaces it, \`kubectl delete daemonset -n ${o.w.namespace} ${o.w.name}\``,
     ),
   );
 }

@@ -18,7 +18,7 @@ export const logs: Check = {
     if (ctx.isInside) return [];
     if (!ctx.cluster)
       return [
-        unknown('the logs cannot be read', ctx.clusterProblem, 'sluice doctor --from-logs FILE reads a saved one'),
+        unknown('the logs cannot be read', ctx.clusterProblem, '`sluice doctor --from-logs FILE` reads a saved one'),
       ];
     const out: Finding[] = [];
     for (const w of ctx.workloads) out.push(...(await ofWorkload(ctx, w)));

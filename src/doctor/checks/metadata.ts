@@ -62,7 +62,7 @@ function ofCollector({ source, samples }: SelfMetrics, later: SelfMetrics | unde
     if (n === 0 || reason === 'excluded pod') continue;
     const share = accepted === 0 ? 1 : n / accepted;
     const how = `${source}: sluice_processor_k8s_attributes_unmatched_records{reason="${reason}"} ${n} of ${accepted} accepted`;
-    const fix = ADVICE[reason] ?? 'sluice why POD shows what is attached';
+    const fix = ADVICE[reason] ?? '`sluice why POD` shows what is attached';
     if (!isOver(reason, n, accepted, share, later)) {
       const make = share > MANY ? failure : warning;
       out.push(make(`records have no metadata of their pod (${reason})`, how, fix));
@@ -80,7 +80,7 @@ function ofCollector({ source, samples }: SelfMetrics, later: SelfMetrics | unde
       warning(
         'some resources found no pod',
         `${source}: ${errors} of ${errors + success} look-ups failed`,
-        'sluice why POD shows what is attached',
+        '`sluice why POD` shows what is attached',
       ),
     ];
   return [

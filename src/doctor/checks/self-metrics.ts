@@ -54,7 +54,7 @@ async function readAll(ctx: DoctorContext): Promise<AllMetrics> {
   return { read, problems };
 }
 
-export const LOGS_LINE = 'sluice doctor --from-logs FILE';
+export const LOGS_LINE = '`sluice doctor --from-logs FILE` with its log';
 const logsLine = (namespace: string, pod: string): string =>
   `kubectl logs -n ${namespace} ${pod} | sluice doctor --from-logs -`;
 
@@ -109,7 +109,7 @@ export function withoutMetrics(ctx: DoctorContext, all: AllMetrics): Finding | u
   return unknown(
     'what was delivered, lost or sent without metadata cannot be looked at',
     some(all.problems, 3),
-    ctx.isInside || !tier?.workload ? `give its log: ${LOGS_LINE}` : inPod(ctx, tier.workload),
+    ctx.isInside || !tier?.workload ? LOGS_LINE : inPod(ctx, tier.workload),
   );
 }
 

@@ -107,7 +107,7 @@ test('nodes that join, and nodes that are down', async (t) => {
   cluster.population.put('pods', agentPod('worker-2', NOT_READY));
   const [down] = await findings(agents, cluster.url);
   assert.equal(told([down!])[0], 'failure: no running otel-agent on 1 node of 2 (worker-2): the node is not ready');
-  assert.match(down!.fix!, /^kubectl describe node worker-2; /);
+  assert.match(down!.fix!, /^`kubectl describe node worker-2` says why/);
   // A taint that nobody tolerates keeps the agent away for good, also of a new node.
   const taints = [{ key: 'gpu', effect: 'NoSchedule' }];
   cluster.population.put('nodes', nodeDraft('worker-3', { made: ago(20), taints }));

@@ -266,7 +266,7 @@ testRules(DELIVERY_RULES, [
       'failed to make an HTTP request: Post "http://vl.logs.svc.cluster.local:9428/v1/logs": dial tcp 10.1.2.3:9428: connect: connection refused',
     ),
     'exporter otlphttp/logs: nobody listens at the address (connection refused) (http://vl.logs.svc.cluster.local:9428)',
-    /kubectl get endpointslices -n logs -l kubernetes\.io\/service-name=vl /,
+    /kubectl get endpointslices -n logs -l kubernetes\.io\/service-name=vl` /,
   ],
   [
     'refused',

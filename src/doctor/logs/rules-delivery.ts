@@ -149,7 +149,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
     fix: (m) => {
       const service = /^([\w-]+)\.([\w-]+)(?:\.svc|$)/.exec(m[1] ?? m[2] ?? '');
       return service
-        ? `kubectl get service -n ${service[2]} ${service[1]} must show it; correct the endpoint or install it`
+        ? `\`kubectl get service -n ${service[2]} ${service[1]}\` must show it; correct the endpoint or install it`
         : 'correct the endpoint; a Service of another namespace needs <service>.<namespace>.svc.cluster.local';
     },
   },
@@ -164,7 +164,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
         return 'endpoint: ${env:K8S_NODE_IP}:10250, with K8S_NODE_IP from fieldRef status.hostIP';
       const service = /^https?:\/\/([\w-]+)\.([\w-]+)\.svc/.exec(targetOf(m.input));
       return service
-        ? `kubectl get endpointslices -n ${service[2]} -l kubernetes.io/service-name=${service[1]} must show ready pods; look at the port too`
+        ? `\`kubectl get endpointslices -n ${service[2]} -l kubernetes.io/service-name=${service[1]}\` must show ready pods; look at the port too`
         : 'start the destination, or correct host and port of the endpoint';
     },
   },
@@ -175,7 +175,7 @@ export const DELIVERY_RULES: readonly LogRule[] = [
     pattern: /no route to host|network is unreachable|connect: connection timed out|dial tcp \S+: i\/o timeout/,
     what: (m, e) => `${who(e, exporter)}: the destination cannot be reached${at(m.input)}`,
     fix: () =>
-      'a NetworkPolicy or firewall is in the way: kubectl get networkpolicy -A; try from the pod with `sluice doctor`',
+      'a NetworkPolicy or firewall is in the way: `kubectl get networkpolicy -A`; try from the pod with `sluice doctor`',
   },
   {
     id: 'slow',

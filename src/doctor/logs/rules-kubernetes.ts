@@ -84,7 +84,7 @@ export const KUBERNETES_RULES: readonly LogRule[] = [
       return `${who(e, 'prometheus')}: ${target === undefined ? 'a target' : `the target ${target}`} cannot be scraped`;
     },
     fix: () =>
-      'does it listen there, is the path right, does it want TLS? kubectl get networkpolicy -A: is one in the way?',
+      'does it listen there, is the path right, does it want TLS? Is a NetworkPolicy in the way: `kubectl get networkpolicy -A`',
   },
   {
     id: 'scrape',

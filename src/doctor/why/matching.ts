@@ -65,7 +65,7 @@ export function matchFiles(tiers: readonly Tier[], s: Subject): { matches: Match
         unknown(
           `no log file of ${s.namespace}/${s.name} is known`,
           `${there}; no directory ${s.namespace}_${s.name}_* here`,
-          `kubectl get pod -n ${s.namespace} ${s.name}; has it written to stdout?`,
+          `\`kubectl get pod -n ${s.namespace} ${s.name}\`: does it run, and has it written to stdout?`,
         ),
       ],
     };

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import type { KubernetesObject } from '../../kubernetes/object.ts';
 import { isProblem, RESOURCES } from '../cluster.ts';
 import type { DoctorContext } from '../context.ts';
-import { fieldsOf, listOf, numberOf, textOf } from '../objects.ts';
+import { engineOf, fieldsOf, listOf, numberOf, textOf } from '../objects.ts';
 import { ageMs } from '../starting.ts';
 
 export const POD_LOGS = '/var/log/pods';
@@ -163,8 +163,11 @@ export const isActive = (file: LogFile): boolean => /^\d+\.log$/.test(basename(f
 
 /** The line to type for what only the pod on that node can see. */
 export function execLine(ctx: DoctorContext, s: Subject, agent: string | undefined): string {
+  const w = ctx.workloads.find((x) => x.kind === 'DaemonSet');
+  if (engineOf(w) !== 'sluice')
+    return `on node ${s.node || '<node>'} itself, with its configuration: \`sluice why ${s.namespace}/${s.name} --config FILE\` (the image of ${w!.name} has no sluice)`;
   const pod =
     agent ??
-    `$(kubectl get pods -n ${ctx.namespace} -l app.kubernetes.io/name=otel-agent --field-selector spec.nodeName=${s.node || '<node>'} -o name)`;
+    `$(kubectl get pods -n ${ctx.namespace} -l ${w?.selector || 'app.kubernetes.io/name=otel-agent'} --field-selector spec.nodeName=${s.node || '<node>'} -o name)`;
   return `kubectl exec -n ${ctx.namespace} ${pod} -- sluice why ${s.name} -n ${s.namespace}${s.container === '' ? '' : ` --container ${s.container}`}`;
 }
