@@ -3,7 +3,8 @@
  * twice. Nor is anything lost by a gateway that is killed.
  */
 import assert from 'node:assert/strict';
-import { chownSync } from 'node:fs';
+import { chownSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
 import type { Spec } from '../../src/deploy/index.ts';
 import { defer, tempDir, until } from '../helpers/agent.ts';
@@ -174,3 +175,21 @@ for (const [how, kill] of Object.entries(KILLS))
     if (repeated.length > 0) assert.deepEqual(names.slice(begin - repeated.length, begin), repeated);
     t.diagnostic(`${repeated.length} of ${names.length} came twice`);
   });
+
+test('a gateway that resigns while the API server is away loses and repeats no event', async (t) => {
+  const own = `${await cluster.namespace(t, 'away')}-otel`;
+  const events = await collecting(t, { presets: { clusterMetrics: false } }, own);
+  await goOn(events);
+  const pod = await events.deployed.podOf('gateway');
+  await cluster.kill('kube-apiserver');
+  defer(t, () => cluster.start());
+  // Nobody can be asked but the node.
+  const [folder] = readdirSync(cluster.podLogsDir).filter((name) => name.startsWith(`${own}_${pod}_`));
+  const log = join(cluster.podLogsDir, folder!, 'otel-gateway', '0.log');
+  await until(() => readFileSync(log, 'utf8').includes('is not the leader any more'), 'the end of the lead', LIMIT_MS);
+  await cluster.start();
+  await goOn(events);
+  await events.complete();
+  assert.equal(await events.deployed.podOf('gateway'), pod);
+  assert.deepEqual(repeatedOf(events.arrived()), []);
+});
