@@ -15,6 +15,7 @@ import { podSecurity } from './checks/pod-security.ts';
 import { pods } from './checks/pods.ts';
 import { rights } from './checks/rights.ts';
 import { rotation } from './checks/rotation.ts';
+import { storedLogs } from './checks/stored-logs.ts';
 import { victoriaLogs } from './checks/victoria-logs.ts';
 import type { Check, CheckResult, DoctorContext } from './context.ts';
 import { type Finding, STATES, unknown } from './finding.ts';
@@ -32,6 +33,7 @@ export const CHECKS: readonly Check[] = [
   destinations,
   clocks,
   victoriaLogs,
+  storedLogs,
   delivery,
   rotation,
   metadata,

@@ -1,11 +1,11 @@
 /** VictoriaLogs: are streams few, and has every record a message? By the headers that the exporter sends. */
 import { textsOf } from '../../deploy/used-components.ts';
-import type { Check, Tier } from '../context.ts';
+import type { Check, ConfiguredPipeline, Tier } from '../context.ts';
 import { type Finding, ok, some, warning } from '../finding.ts';
-import { fieldsOf, listOf, textOf } from '../objects.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../objects.ts';
 
-const STREAM = 'VL-Stream-Fields: k8s.namespace.name,k8s.pod.name,k8s.container.name';
-const MESSAGE = 'VL-Msg-Field: object.note,object.message,message,msg,log';
+export const STREAM = 'VL-Stream-Fields: k8s.namespace.name,k8s.pod.name,k8s.container.name';
+export const MESSAGE = 'VL-Msg-Field: object.note,object.message,message,msg,log';
 /** New with every pod, restart or roll-out. */
 const CHURNING = [
   'k8s.pod.uid',
@@ -20,25 +20,39 @@ export const victoriaLogs: Check = {
   id: 'victoria-logs',
   title: 'VictoriaLogs: streams and messages',
   async run(ctx) {
-    return ctx.tiers.flatMap((tier) =>
-      [...(tier.config?.exporters.values() ?? [])]
-        .filter((c) => c.entry.id === 'otlp_http')
-        .flatMap((c) => ofExporter(tier, c.id, fieldsOf(c.value))),
-    );
+    return ctx.tiers.flatMap((tier) => logsExporters(tier).flatMap((e) => ofExporter(tier, e)));
   },
 };
 
-function ofExporter(tier: Tier, id: string, value: Readonly<Record<string, unknown>>): Finding[] {
-  const endpoint = textOf(value['logs_endpoint']) || textOf(value['endpoint']);
-  const pipelines = tier.config!.pipelines.filter((p) => p.signal === 'logs' && p.exporters.includes(id));
-  if (!/\/insert\/opentelemetry\b/.test(endpoint) || pipelines.length === 0) return [];
-  const header = (name: string): string => {
-    const of = value['headers'];
-    const pairs = Array.isArray(of)
-      ? listOf(of).map((h) => [textOf(h['name']), textOf(h['value'])] as const)
-      : Object.entries(fieldsOf(of)).map(([k, v]) => [k, textOf(v)] as const);
-    return pairs.find(([k]) => k.toLowerCase() === name)?.[1] ?? '';
-  };
+interface LogsExporter {
+  readonly id: string;
+  readonly value: Fields;
+  readonly endpoint: string;
+  readonly pipelines: readonly ConfiguredPipeline[];
+}
+
+/** Those that send logs to VictoriaLogs. */
+export function logsExporters({ config }: Tier): LogsExporter[] {
+  return [...(config?.exporters.values() ?? [])]
+    .filter((c) => c.entry.id === 'otlp_http')
+    .map((c) => {
+      const value = fieldsOf(c.value);
+      const pipelines = config!.pipelines.filter((p) => p.signal === 'logs' && p.exporters.includes(c.id));
+      return { id: c.id, value, endpoint: textOf(value['logs_endpoint']) || textOf(value['endpoint']), pipelines };
+    })
+    .filter(({ endpoint, pipelines }) => /\/insert\/opentelemetry\b/.test(endpoint) && pipelines.length > 0);
+}
+
+/** As written or as its schema made them. */
+export function headersOf(exporter: Fields): (readonly [name: string, value: string])[] {
+  const of = exporter['headers'];
+  return Array.isArray(of)
+    ? listOf(of).map((h) => [textOf(h['name']), textOf(h['value'])])
+    : Object.entries(fieldsOf(of)).map(([k, v]) => [k, textOf(v)]);
+}
+
+function ofExporter(tier: Tier, { id, value, pipelines }: LogsExporter): Finding[] {
+  const header = (name: string): string => headersOf(value).find(([k]) => k.toLowerCase() === name)?.[1] ?? '';
   const out: Finding[] = [];
   const name = `${id} of ${tier.name}`;
   const fields = textsOf(
