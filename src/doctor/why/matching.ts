@@ -2,7 +2,7 @@
 import { compileGlob, matchesGlob } from '../../core/glob.ts';
 import { textsOf } from '../../deploy/used-components.ts';
 import { spanText } from '../clocks.ts';
-import type { ConfiguredComponent, Tier } from '../context.ts';
+import type { ConfiguredComponent, DoctorContext, Tier } from '../context.ts';
 import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
 import { fieldsOf } from '../objects.ts';
 import { STARTING_MS } from '../starting.ts';
@@ -31,8 +31,23 @@ export const fileLogs = (tiers: readonly Tier[]): { tier: Tier; receiver: Config
       .map((receiver) => ({ tier, receiver })),
   );
 
-export function matchFiles(tiers: readonly Tier[], s: Subject): { matches: Match[]; findings: Finding[] } {
+export function matchFiles(ctx: DoctorContext, s: Subject): { matches: Match[]; findings: Finding[] } {
+  const { tiers } = ctx;
   const receivers = fileLogs(tiers);
+  if (tiers.every((t) => t.config === undefined))
+    return {
+      matches: [],
+      findings: [
+        unknown(
+          'which rule decides is not known without a configuration',
+          tiers.map((t) => `${t.origin}: ${t.problem}`).join('; ') ||
+            (ctx.cluster
+              ? ctx.workloadsProblem || `no collector runs in namespace ${ctx.namespace}`
+              : ctx.clusterProblem),
+          'say where the collectors run with --collectors NAMESPACE, or give the configuration with --config FILE',
+        ),
+      ],
+    };
   if (receivers.length === 0)
     return {
       matches: [],

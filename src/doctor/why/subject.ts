@@ -34,6 +34,10 @@ export interface Subject {
   /** Undefined: the API server does not show it. */
   readonly pod: KubernetesObject | undefined;
   readonly podProblem: string;
+  /** The API server says that there is none. */
+  readonly isKnownMissing: boolean;
+  /** Then: pods that may be meant, as `namespace/name`. */
+  readonly alike: readonly string[];
   readonly files: readonly LogFile[];
   /** Files of pods that had this name before. */
   readonly former: readonly LogFile[];
@@ -65,6 +69,7 @@ export async function subjectOf(ctx: DoctorContext, o: SubjectOptions): Promise<
     : isProblem(read)
       ? read.problem
       : `the API server has no pod ${name} in namespace ${namespace}`;
+  const isKnownMissing = read !== undefined && !isProblem(read) && pod === undefined;
   const root = o.root ?? POD_LOGS;
   const found = filesHere(root, namespace, name, o.container);
   const uid = textOf(pod?.metadata.annotations?.[STATIC_UID]) || pod?.metadata.uid || found.uid;
@@ -80,12 +85,26 @@ export async function subjectOf(ctx: DoctorContext, o: SubjectOptions): Promise<
     container: o.container,
     pod,
     podProblem,
+    isKnownMissing,
+    alike: isKnownMissing && found.files.length === 0 ? await alike(ctx, namespace, name) : [],
     files,
     former: found.files.filter((f) => !own.includes(f)),
     notStarted: pod ? waitingIn(pod, o.container).map((c) => `${c.name} waits (${c.reason})`) : [],
     ageMs: ageMs(ctx, pod?.metadata.creationTimestamp),
     isHere: found.files.length > 0,
   };
+}
+
+/** Of that name in another namespace, or of the workload of that name. */
+async function alike(ctx: DoctorContext, namespace: string, name: string): Promise<string[]> {
+  const all = await ctx.cluster!.list(RESOURCES.pods);
+  if (isProblem(all)) return [];
+  const rank = (p: KubernetesObject): number =>
+    Number(p.metadata.namespace !== namespace) + Number(p.metadata.name !== name);
+  return all.value
+    .filter((p) => p.metadata.name === name || p.metadata.name.startsWith(`${name}-`))
+    .sort((a, b) => rank(a) - rank(b))
+    .map((p) => `${p.metadata.namespace}/${p.metadata.name}`);
 }
 
 /** The newest directory of that name is the pod that runs. */

@@ -249,8 +249,25 @@ test('outside: paths as the kubelet names them, and the line to type on the righ
 test('a pod that nobody knows', async (t) => {
   const url = await withPod(t);
   const { results } = await ask(t, { url, config: config(), pod: 'shop/gone' });
-  assert.deepEqual(told(section(results, 'pod')), ['unknown: the pod shop/gone cannot be looked up']);
+  assert.deepEqual(told(section(results, 'pod')), ['unknown: there is no pod shop/gone']);
+  // The name of its workload, and another namespace.
+  for (const name of ['shop/web', 'default/web-1']) {
+    const [found] = section((await ask(t, { url, config: config(), pod: name })).results, 'pod');
+    assert.deepEqual([found!.how, found!.fix], ['the API server has shop/web-1', 'sluice why shop/web-1']);
+  }
   assert.deepEqual(told(section(results, 'files')), ['unknown: no log file of shop/gone is known']);
+});
+
+test('a cluster that is away, and collectors that are elsewhere', async (t) => {
+  const away = await ask(t, { url: 'http://127.0.0.1:1', pod: 'shop/web-2' });
+  assert.deepEqual(told(section(away.results, 'pod')), ['unknown: the pod shop/web-2 cannot be looked up']);
+  assert.deepEqual(told(section(away.results, 'files')), [
+    'unknown: which rule decides is not known without a configuration',
+  ]);
+  assert.match(section(away.results, 'files')[0]!.how, /connection refused/);
+  const elsewhere = await ask(t, { url: await withPod(t), pod: 'shop/web-1' });
+  assert.equal(section(elsewhere.results, 'files')[0]!.how, 'no collector runs in namespace opentelemetry');
+  assert.match(section(elsewhere.results, 'files')[0]!.fix!, /--collectors NAMESPACE/);
 });
 
 test('the last delivery: stored offsets while another process holds the store', async (t) => {

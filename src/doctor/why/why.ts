@@ -2,7 +2,7 @@
 import type { FileLogConfig } from '../../components/receivers/file_log/config.ts';
 import { messageOf } from '../../core/errors.ts';
 import { ANNOTATION_FILTER } from '../../deploy/presets/by-annotation.ts';
-import { podsOf } from '../checks/workload-reads.ts';
+import { otherAccount, podsOf } from '../checks/workload-reads.ts';
 import { isProblem } from '../cluster.ts';
 import type { CheckResult, ConfiguredComponent, ConfiguredPipeline, DoctorConfig, DoctorContext } from '../context.ts';
 import { count, type Finding, failure, ok, some, unknown, warning } from '../finding.ts';
@@ -25,7 +25,7 @@ export interface WhyReport {
 
 export async function why(ctx: DoctorContext, options: SubjectOptions): Promise<WhyReport> {
   const s = await subjectOf(ctx, options);
-  const { matches, findings } = matchFiles(ctx.tiers, s);
+  const { matches, findings } = matchFiles(ctx, s);
   const exec = execLine(ctx, s, await agentOn(ctx, s.node));
   const ways = matches.filter((m) => isActive(m.file));
   const parsing: Finding[] = [];
@@ -34,7 +34,7 @@ export async function why(ctx: DoctorContext, options: SubjectOptions): Promise<
   const destination: Finding[] = [];
   for (const m of ways) await follow(ctx, s, m, exec, { parsing, enrichment, annotations, destination });
   const results: CheckResult[] = [
-    { id: 'pod', title: 'Pod', findings: [podFinding(s)] },
+    { id: 'pod', title: 'Pod', findings: [podFinding(ctx, s)] },
     { id: 'files', title: 'Files: which rule decides', findings },
     { id: 'parsing', title: 'Parsing: the last lines, run dry', findings: parsing },
     { id: 'enrichment', title: 'Metadata', findings: unique(enrichment) },
@@ -53,12 +53,20 @@ const unique = (findings: readonly Finding[]): Finding[] => [
   ...new Map(findings.map((f) => [JSON.stringify(f), f])).values(),
 ];
 
-function podFinding(s: Subject): Finding {
+function podFinding(ctx: DoctorContext, s: Subject): Finding {
+  if (!s.pod && s.isKnownMissing) {
+    const what = `there is no pod ${s.namespace}/${s.name}`;
+    return s.alike.length > 0
+      ? unknown(what, `the API server has ${some(s.alike, 3)}`, `sluice why ${s.alike[0]}`)
+      : unknown(what, s.podProblem, 'is the namespace right (-n)? `kubectl get pods -A` shows what there is');
+  }
   if (!s.pod)
     return unknown(
       `the pod ${s.namespace}/${s.name} cannot be looked up`,
       s.podProblem,
-      'is the namespace right (-n)? An account that may get pods sees more: --kubeconfig',
+      ctx.cluster
+        ? otherAccount(ctx, 'list pods', s.namespace)
+        : 'is another cluster meant? --kubeconfig FILE, --context NAME',
     );
   const phase = textOf(fieldsOf(s.pod['status'])['phase']);
   return ok(`${s.namespace}/${s.name} is ${phase} on node ${s.node || 'none yet'}`, `uid ${s.uid}`);
