@@ -11,7 +11,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   'no association':
     'pod_association: [{sources: [{from: resource_attribute, name: k8s.pod.uid}]}], and the container operator, which sets k8s.pod.uid',
   'unknown pod':
-    'wait_for_metadata: true; is filter.node the node of this agent, and may it list pods? The check "Rights" asks',
+    'is filter.node the node of this agent, and may it list pods (the check "Rights" asks)? Otherwise wait_for_metadata: true, and raise wait_for_pod.timeout',
   'excluded pod': 'exclude.pods of k8s_attributes leaves them out on purpose',
 };
 
