@@ -44,6 +44,21 @@ test('a kubeconfig that is named wins over the pod, and must be there', () => {
   );
 });
 
+test('a context that is named must be there', () => {
+  const file = join(dir, 'kubeconfig-contexts');
+  writeFileSync(
+    file,
+    'contexts: [{name: prod, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: "https://api:6443"}}]\n',
+  );
+  const env = { KUBECONFIG: file };
+  const { contextName, access } = find({ env, context: 'prod', serviceAccountDir: join(dir, 'none') });
+  assert.deepEqual([contextName, access?.url], ['prod', 'https://api:6443']);
+  assert.throws(
+    () => find({ env, context: 'prd', serviceAccountDir: join(dir, 'none') }),
+    /^Error: --context: context "prd" is not in .*kubeconfig-contexts; it has: "prod"$/,
+  );
+});
+
 test('without any cluster it is said what would help', () => {
   const { isInside, access, accessProblem } = find({ env: { HOME: dir }, serviceAccountDir: join(dir, 'none') });
   assert.deepEqual([isInside, access], [false, undefined]);

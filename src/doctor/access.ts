@@ -29,7 +29,7 @@ export interface AccessOptions extends AccessContext {
   readonly serviceAccountDir?: string;
 }
 
-/** Throws when a file that was named cannot be used. */
+/** Throws when a file or a context that was named cannot be used. */
 export function findAccess(o: AccessOptions): FoundAccess {
   const env: Environment = o.kubeconfig === '' ? o.env : { ...o.env, KUBECONFIG: o.kubeconfig };
   const dir = o.serviceAccountDir ?? SERVICE_ACCOUNT_DIR;
@@ -44,6 +44,7 @@ export function findAccess(o: AccessOptions): FoundAccess {
   } catch (e) {
     const text = messageOf(e).replace('error connecting to k8s with auth_type=kubeConfig: ', '');
     if (o.kubeconfig !== '') throw new Error(`--kubeconfig: ${text}`, { cause: e });
+    if (o.context !== '') throw new Error(`--context: ${text}`, { cause: e });
     const accessProblem = text.replace('; in a pod, use auth_type: serviceAccount', '; name one with --kubeconfig');
     return { isInside, access: undefined, accessProblem, ownNamespace, contextName: '', env };
   }

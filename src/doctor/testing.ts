@@ -93,6 +93,8 @@ export interface ContextOptions {
   readonly contextName?: string;
   /** Of our clock; noon. */
   readonly nowMs?: number;
+  /** Why there is no cluster. */
+  readonly problem?: string;
   /** PEM, of the API server. */
   readonly ca?: string;
   readonly serviceAccountDir?: string;
@@ -116,7 +118,7 @@ export function contextFor(url: string | undefined, options: ContextOptions = {}
             { url, token: { text: 'secret' }, ...(options.ca ? { ca: { text: options.ca } } : {}) },
             { clock, log },
           ),
-    accessProblem: url === undefined ? 'there is no kubeconfig' : '',
+    accessProblem: url === undefined ? (options.problem ?? 'KUBECONFIG is not set and there is none') : '',
     load,
     env: options.env ?? {},
     clock: { nowMs: () => clock.nowMs(), nowUnixNano: () => clock.nowUnixNano(), monotonicMs: () => performance.now() },

@@ -78,6 +78,8 @@ test('an API server that is away, or refuses everything, is told once', async (t
 test('without any cluster, and with one that answers', async (t) => {
   const [none] = await report(t, undefined);
   assert.deepEqual(told(none!.findings), ['unknown: there is no cluster to look at']);
+  const [broken] = await report(t, undefined, { problem: 'exec: aws ended with 255: the session has expired' });
+  assert.deepEqual(told(broken!.findings), ['failure: the kubeconfig cannot be used']);
   const { url } = await start(t);
   const [found] = await findings(check, url, { contextName: 'prod' });
   assert.deepEqual([found!.state, found!.how], ['ok', `context prod, ${url}`]);

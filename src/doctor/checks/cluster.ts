@@ -8,7 +8,11 @@ export const cluster: Check = {
   async run(ctx) {
     const url = ctx.access?.url;
     // A configuration of its own is looked at without any cluster, too.
-    if (url === undefined) return [unknown('there is no cluster to look at', ctx.clusterProblem, NAMED)];
+    if (url === undefined) {
+      const isNone = /^KUBECONFIG is not set and/.test(ctx.clusterProblem);
+      if (isNone || !ctx.isClusterMeant) return [unknown('there is no cluster to look at', ctx.clusterProblem, NAMED)];
+      return [failure('the kubeconfig cannot be used', ctx.clusterProblem, '`kubectl version` must answer')];
+    }
     const where = `${ctx.contextName === '' ? '' : `context ${ctx.contextName}, `}${url}`;
     if (!ctx.cluster) return [refused(ctx, where)];
     return [ok(`the API server answers${ctx.version === '' ? '' : ` as ${ctx.version}`}`, where)];
