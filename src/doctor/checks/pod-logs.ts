@@ -152,7 +152,12 @@ async function byReading(
     );
   if (out.length > 0) return out;
   if (seen.files === 0) return [nothingFound(ctx, id, include, exclude, there)];
-  return [ok(`${id} can read ${count(seen.files, 'file')}`, `${seen.opened} of them were opened as user ${user}`)];
+  return [
+    ok(
+      `${id} can read ${count(seen.files, 'file')}`,
+      `${seen.opened === seen.files ? 'opened' : `${seen.opened} of them opened`} as user ${user}`,
+    ),
+  ];
 }
 
 /** Is there nothing to read, or do the rules leave it out? */

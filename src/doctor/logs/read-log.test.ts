@@ -183,3 +183,61 @@ test('of a long line, the evidence is what went wrong', () => {
     'log: 1 ×, 2026-01-02T10:00:00Z; Exporting failed. Dropping data.: Permanent error: remote write returned HTTP status 400 Bad Request; err = cannot parse it',
   );
 });
+
+test('a log of otelcol-contrib tells the same in both encodings', () => {
+  const resource = { 'service.instance.id': '3c4d', 'service.name': 'otelcol-contrib', 'service.version': '0.149.0' };
+  const of = (id: string, kind: string, signal: string) => ({
+    'otelcol.component.id': id,
+    'otelcol.component.kind': kind,
+    'otelcol.signal': signal,
+  });
+  const entries: [level: string, caller: string, message: string, fields: object][] = [
+    ['info', 'service@v0.149.0/service.go:274', 'Starting otelcol-contrib...', { Version: '0.149.0', NumCPU: 8 }],
+    [
+      'error',
+      'scraperhelper@v0.149.0/obs_metrics.go:61',
+      'Error scraping metrics',
+      {
+        ...of('kubeletstats', 'receiver', 'metrics'),
+        error: `kubelet request GET https://192.0.2.7:10250/pods failed - "403 Forbidden", response: "{\\"message\\":\\"forbidden: User \\\\\\"system:serviceaccount:o:c\\\\\\" cannot get path \\\\\\"/pods\\\\\\"\\"}"`,
+      },
+    ],
+    [
+      'error',
+      'internal/queue_sender.go:49',
+      'Exporting failed. Dropping data.',
+      {
+        ...of('prometheusremotewrite', 'exporter', 'metrics'),
+        error:
+          'Permanent error: remote write returned HTTP status 400 Bad Request; err = %!w(<nil>): cannot parse it\n',
+        dropped_items: 1500,
+      },
+    ],
+    [
+      'error',
+      'helper/transformer.go:154',
+      'Failed to process entry',
+      { ...of('filelog', 'receiver', 'logs'), operator_id: 'json_parser', error: 'expected { character for map value' },
+    ],
+  ];
+  const stack = 'go.opentelemetry.io/collector/x.func1\n\tgo.opentelemetry.io/collector/x@v0.149.0/x.go:61';
+  const time = '2026-01-02T10:00:00.000Z';
+  const console_ = entries.flatMap(([level, caller, message, fields]) => [
+    [time, level, caller, message, JSON.stringify({ resource, ...fields })].join('\t'),
+    ...(level === 'error' ? stack.split('\n') : []),
+  ]);
+  const json = entries.map(([level, caller, msg, fields]) =>
+    JSON.stringify({ level, ts: time, caller, msg, resource, ...fields, stacktrace: stack }),
+  );
+  const told = (lines: string[]) =>
+    read(...lines).map(({ state, what, how, fix }) => [state, what, how.split(';')[0], fix]);
+  assert.deepEqual(told(json), told(console_));
+  assert.deepEqual(
+    read(...console_).map((f) => f.what),
+    [
+      'service account o/c may not read /pods of the kubelet',
+      'exporter prometheusremotewrite: the destination rejects requests with status 400',
+      'receiver filelog: an operator cannot parse lines',
+    ],
+  );
+});

@@ -68,6 +68,8 @@ function cutOf(config: FileLogConfig, id: string, bytes: Buffer, isWhole: boolea
   if (end < bytes.length) starts.push(end);
   // The first may have begun before.
   if (!isWhole) starts.shift();
+  // None ends here: a pattern that fits nothing, say. What is then one record begins with a line.
+  if (starts.length === 0 && bytes.includes(NL)) starts.push(bytes.indexOf(NL) + 1);
   const begin = starts[0] ?? bytes.length;
   let shown = bytes.length;
   for (let lines = 0; starts.length > 0 && lines < MAX_LINES; ) {

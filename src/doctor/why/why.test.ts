@@ -1,81 +1,9 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { after, type TestContext, test } from 'node:test';
-import { CheckpointStore, type KnownFile } from '../../components/receivers/file_log/checkpoint.ts';
-import { Store } from '../../core/sqlite-store.ts';
-import type { CheckResult } from '../context.ts';
-import { agentPod, type ContextOptions, contextFor, deploy, startCluster, told } from '../testing.ts';
-import { storePath } from './offsets.ts';
-import { why } from './why.ts';
-
-const folder = mkdtempSync(join(tmpdir(), 'sluice-why-test-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
-const UID = 'b1ffc2a1-0000-4000-8000-000000000001';
-const root = join(folder, 'pods');
-const file = (container: string, name = '0.log'): string => join(root, `shop_web-1_${UID}`, container, name);
-const line = (text: string): string => `2026-11-22T10:00:00.000000000Z stdout F ${text}\n`;
-const storage = join(folder, 'storage');
-
-function write(container: string, lines: readonly string[], name = '0.log'): void {
-  mkdirSync(join(file(container), '..'), { recursive: true });
-  writeFileSync(file(container, name), lines.map(line).join(''));
-}
-
-interface Parts {
-  readonly exclude?: string;
-  readonly operators?: string;
-  readonly processors?: string;
-  readonly pipeline?: string;
-  readonly storage?: boolean;
-}
-/** The container operator reads the place of a pod's logs out of the path, wherever it begins. */
-const config = (p: Parts = {}): string => `
-extensions: {file_storage: {directory: "${storage}", create_directory: true}}
-receivers:
-  file_log:
-    include: ["${root}/*/*/*.log"]
-    exclude: [${p.exclude ?? ''}]
-    include_file_path: true
-    operators: [${p.operators ?? '{type: container}'}]
-    ${p.storage ? 'storage: file_storage' : ''}
-processors:
-  k8s_attributes: {pod_association: [{sources: [{from: resource_attribute, name: k8s.pod.uid}]}], extract: {metadata: [k8s.node.name, k8s.deployment.name], labels: [{tag_name: team, key: team}]}}
-  ${p.processors ?? ''}
-exporters: {otlp_http/logs: {endpoint: "http://user:opensesame@vl:9428/insert/opentelemetry"}}
-service:
-  extensions: [file_storage]
-  telemetry: {metrics: {level: none}}
-  pipelines: {logs: {receivers: [file_log], processors: [${p.pipeline ?? 'k8s_attributes'}], exporters: [otlp_http/logs]}}
-`;
-
-const pod = (uid = UID) => ({
-  metadata: {
-    name: 'web-1',
-    namespace: 'shop',
-    uid,
-    labels: { team: 'red', 'pod-template-hash': 'abc' },
-    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web-abc', uid: 'r', controller: true }],
-  },
-  spec: { nodeName: 'worker-1', containers: [{ name: 'app', image: 'web:1' }] },
-  status: { phase: 'Running', containerStatuses: [{ name: 'app', restartCount: 2, ready: true }] },
-});
-
-async function ask(t: TestContext, options: ContextOptions & { url?: string; container?: string; pod?: string } = {}) {
-  const ctx = await contextFor(options.url, options);
-  t.after(() => ctx.close());
-  return why(ctx, { pod: options.pod ?? 'web-1', namespace: 'shop', container: options.container ?? '', root });
-}
-const section = (results: readonly CheckResult[], id: string) => results.find((r) => r.id === id)?.findings ?? [];
-
-async function withPod(t: TestContext): Promise<string> {
-  const cluster = await startCluster();
-  t.after(() => cluster.stop());
-  cluster.population.put('pods', pod());
-  return cluster.url;
-}
+import { test } from 'node:test';
+import { agentPod, deploy, startCluster, told } from '../testing.ts';
+import { ask, config, file, line, pod, root, section, UID, withPod, write } from './testing.ts';
 
 test('the whole way of a pod that is well', async (t) => {
   write('app', ['hello', 'world']);
@@ -121,69 +49,6 @@ test('an exclude rule, no rule, and two receivers are told by the rule', async (
       'receivers: {otlp: {protocols: {http: {}}}}\nexporters: {debug: }\nservice: {pipelines: {logs: {receivers: [otlp], exporters: [debug]}}}',
   });
   assert.deepEqual(told(section(nothing.results, 'files')), ['failure: no pipeline reads files']);
-});
-
-test('operators that complain, and operators that drop', async (t) => {
-  write('app', ['{"level": "warn", "msg": "a"}', 'not json']);
-  const complaining = await ask(t, { config: config({ operators: '{type: container}, {type: json_parser}' }) });
-  const [found] = section(complaining.results, 'parsing');
-  assert.equal(told([found!])[0], 'warning: 2 lines of app become 2 records, and operators complain');
-  assert.match(found!.how, /file_log: container → json_parser; json_parser: Failed to process entry: /);
-  const dropping = await ask(t, {
-    config: config({ operators: `{type: container}, {type: filter, expr: 'body matches "json"'}` }),
-  });
-  const [dropped] = section(dropping.results, 'parsing');
-  assert.equal(told([dropped!])[0], 'ok: 2 lines of app become 1 record');
-  assert.match(dropped!.how, /dropped: 1 filter/);
-});
-
-test('lines that belong together are joined as the receiver and its operators join them', async (t) => {
-  const trace = ['2026-11-22 boom', '  at a', '  at b', '2026-11-22 fine'];
-  const recombine = `{type: container}, {type: recombine, combine_field: body, is_first_entry: 'body matches "^[0-9]"'}`;
-  const ways: [string, readonly string[], (lines: readonly string[]) => void, string][] = [
-    [recombine, trace, (lines) => write('app', lines), 'file_log: container → recombine'],
-    [
-      '',
-      trace,
-      (lines) => writeFileSync(file('app'), lines.map((l) => `${l}\n`).join('')),
-      'file_log: multiline line_start_pattern ^\\d{4}-',
-    ],
-    [
-      '',
-      trace.map((l) => (l.startsWith(' ') ? l : `${l};`)).toReversed(),
-      (lines) => writeFileSync(file('app'), lines.map((l) => `${l}\n`).join('')),
-      'file_log: multiline line_end_pattern ;\\n',
-    ],
-  ];
-  for (const [operators, lines, put, how] of ways) {
-    put(lines);
-    const [, key, pattern] = / multiline (\w+) (.*)$/.exec(how) ?? [];
-    const multiline = key === undefined ? '' : `multiline: {${key}: '${pattern}'}\n    `;
-    const text = config({ operators }).replace('    include:', `    ${multiline}include:`);
-    const { results } = await ask(t, { config: text });
-    const [found, ...more] = section(results, 'parsing');
-    assert.deepEqual([told([found!])[0], more], ['ok: 4 lines of app become 2 records', []], how);
-    assert.equal(found!.how, how);
-    assert.match(section(results, 'destination')[0]!.how, /the last: "(?:2026-11-22 fine|at b.*2026-11-22 boom;)"/);
-  }
-});
-
-test('the records that are shown begin where a group of lines begins', async (t) => {
-  const recombine = `{type: container}, {type: recombine, combine_field: body, is_last_entry: 'body == "}"', combine_with: ""}, {type: json_parser}`;
-  const record = ['{', '"a": 1,', '"b": 2', '}'];
-  // 50 lines from the end is in the middle of one, and what begins before it is joined all the same.
-  write('app', Array.from({ length: 40 }, () => record).flat());
-  const { results } = await ask(t, { config: config({ operators: recombine }) });
-  assert.deepEqual(told(section(results, 'parsing')), ['ok: 50 lines of app become 13 records']);
-  assert.match(section(results, 'destination')[0]!.how, /attributes .*\ba, b\b/);
-});
-
-test('multiline where the runtime puts something before each line is told', async (t) => {
-  write('app', ['2026 boom', '  at a', '2026 fine']);
-  const text = config().replace('    include:', `    multiline: {line_start_pattern: '^\\d{4} '}\n    include:`);
-  const [found] = section((await ask(t, { config: text })).results, 'parsing');
-  assert.match(told([found!])[0]!, /^warning: 3 lines of app become 1 record: multiline sees lines with what the/);
-  assert.match(found!.fix!, /type: recombine/);
 });
 
 test('filters behind the receiver are run, and what they drop is told', async (t) => {
@@ -270,79 +135,6 @@ test('a cluster that is away, and collectors that are elsewhere', async (t) => {
   assert.match(section(elsewhere.results, 'files')[0]!.fix!, /--collectors NAMESPACE/);
 });
 
-test('the last delivery: stored offsets while another process holds the store', async (t) => {
-  write('app', ['x'.repeat(100_000)]);
-  const ctx = await contextFor(undefined, { config: config({ storage: true }) });
-  const where = storePath(ctx.tiers[0]!.config!, ctx.tiers[0]!.config!.receivers.get('file_log')!);
-  assert.ok('path' in where);
-  mkdirSync(storage, { recursive: true });
-  const store = new Store(where.path, new DatabaseSync(where.path), {
-    fsync: false,
-    maxSizeBytes: 0,
-    onDamage: () => {},
-  });
-  t.after(() => store.close());
-  const checkpoints = new CheckpointStore(store, 'file_input');
-  const save = (offset: number): void => {
-    const known: KnownFile = {
-      id: 1,
-      identity: undefined,
-      path: file('app'),
-      fingerprint: Buffer.from('2026'),
-      tail: Buffer.alloc(0),
-      offset,
-      recordNumber: 0,
-      sizeBytes: 0,
-      headerDone: false,
-      headerAttributes: '{}',
-      skipping: false,
-      packed: false,
-      packedEndSize: -1,
-      replaced: false,
-    };
-    checkpoints.saveAll([known]);
-  };
-  const size = line('x'.repeat(100_000)).length;
-  const first = async (meanwhile?: () => void, nowMs = Date.now() + 3_600_000) =>
-    section((await ask(t, { config: config({ storage: true }), meanwhile, nowMs })).results, 'delivery')[0]!;
-  save(size);
-  const done = await first();
-  assert.equal(told([done])[0], 'ok: app is delivered up to its last byte');
-  assert.match(done.how, new RegExp(`offset ${size} of ${size} bytes`));
-  const queued = config({ storage: true }).replace(
-    'otlp_http/logs: {',
-    'otlp_http/logs: {sending_queue: {storage: file_storage}, ',
-  );
-  assert.match(
-    told(section((await ask(t, { config: queued })).results, 'delivery'))[0]!,
-    /^ok: app is delivered, or in the durable queue of otlp_http\/logs, up to its last byte$/,
-  );
-  save(10);
-  assert.equal(told([await first()])[0], `warning: app is ${size - 10} bytes behind, and does not get on`);
-  // Between two looks some is delivered, and more is written.
-  const goesOn = await first(() => save(20_000));
-  assert.equal(told([goesOn])[0], `ok: app is delivered up to ${size - 20_000} bytes before its end, and goes on`);
-  assert.match(goesOn.how, /; 19990 bytes were delivered in 12 s$/);
-  save(10);
-  const grown = await first(() => {
-    save(20);
-    appendFileSync(file('app'), line('y'.repeat(100_000)));
-  });
-  assert.match(told([grown])[0]!, /^warning: app is \d+ bytes behind, and falls further behind$/);
-  // The offset is of another file of that name.
-  save(1e9);
-  assert.equal(told([await first()])[0], 'warning: nothing of app is known as delivered yet');
-  assert.match(
-    told([await first(undefined, Date.now())])[0]!,
-    /^unknown: app was rotated \d+ s ago, and nothing of the new/,
-  );
-  checkpoints.saveAll([]);
-  assert.equal(told([await first()])[0], 'warning: nothing of app is known as delivered yet');
-  assert.match(told([await first(undefined, Date.now())])[0]!, /^unknown: app began to write \d+ s ago, and nothing/);
-  const without = section((await ask(t, { config: config() })).results, 'delivery')[0]!;
-  assert.match(without.how, /file_log has no storage/);
-});
-
 test('a pod that has just begun, and one whose name another had before', async (t) => {
   const cluster = await startCluster();
   t.after(() => cluster.stop());
@@ -385,12 +177,4 @@ test('a pod that has just begun, and one whose name another had before', async (
     false,
   );
   assert.match(told(section(results, 'enrichment'))[0]!, /^ok: k8s_attributes attaches/);
-});
-
-test('only the end of a large file is read, from its first whole line on', async (t) => {
-  write('big', [], '0.log');
-  for (let i = 0; i < 100; i++) appendFileSync(file('big'), line(`${i} ${'y'.repeat(8000)}`));
-  const { results } = await ask(t, { config: config(), container: 'big' });
-  assert.match(told(section(results, 'parsing'))[0]!, /^ok: (?:2\d|3\d) lines of big become/);
-  rmSync(join(file('big'), '..'), { recursive: true });
 });
