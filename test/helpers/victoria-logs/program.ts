@@ -53,9 +53,9 @@ export async function victoriaLogsProgram(): Promise<Program> {
     });
     return { path };
   } catch (e) {
-    const { stderr, message, code } = e as { stderr?: string; message: string; code?: number };
-    const why =
-      code === 124 ? `it took longer than ${BUILD_LIMIT_SECONDS} s` : stderr?.trim().split('\n').at(-1) || message;
+    const { stderr = '', message, code } = e as { stderr?: string; message: string; code?: number };
+    const said = stderr.split('\n').find((l) => l.trim() !== '' && !l.startsWith('go: downloading'));
+    const why = code === 124 ? `it took longer than ${BUILD_LIMIT_SECONDS} s` : (said ?? message);
     return { missing: `go build brought no ${NAME}: ${why.slice(0, 300)}` };
   }
 }
