@@ -141,6 +141,9 @@ test('what does not answer queries is not asked twice, and what is away is told 
   assert.deepEqual(told(found), [`unknown: ${vlinsert.url} does not tell how many streams it has`]);
   assert.match(found[0]!.how, /^\/select\/logsql\/query: status 400 unsupported path requested/);
   assert.equal(asked.length, 1);
+  const other = await startFakeServer(() => ({ status: 200, text: '' }));
+  t.after(() => other.close());
+  assert.deepEqual(await ask(other.url, PRESET), []);
   assert.deepEqual(await ask('http://127.0.0.1:1', PRESET), []);
   assert.deepEqual(await ask('http://vl.victoria-logs.svc.cluster.local:9428', PRESET), []);
 });

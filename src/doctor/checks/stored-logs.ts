@@ -104,7 +104,9 @@ const quoted = (names: readonly string[]): string => names.map((n) => JSON.strin
 
 async function streamsOf(ask: Ask, shown: string, exporter: string, value: Fields): Promise<Finding> {
   const all = `${DAY} | stats count_uniq(_stream_id) as streams, count_uniq(${quoted(SOURCE)}) as sources`;
-  const { streams = 0, sources = 0 } = await numbers(ask, all);
+  const { streams, sources } = await numbers(ask, all);
+  if (streams === undefined || sources === undefined)
+    throw new Error('this is something else on the path of VictoriaLogs');
   const what = `${shown} made ${count(streams, 'stream')} for ${count(sources, 'container or service', 'containers and services')} in the last day`;
   const how = `LogsQL: ${all}`;
   if (streams <= MOST_PER_SOURCE * sources || streams <= FEW) return ok(what, how);
