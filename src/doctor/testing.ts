@@ -1,7 +1,8 @@
 /** For tests of checks: a simulated API server with what doctor asks of it besides objects, and drafts of a deployment. */
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { TestContext } from 'node:test';
 import { ManualClock, recordingLog } from '../../test/helpers/component.ts';
 import { load } from '../cli/doctor-context.ts';
 import { makeAccess } from '../kubernetes/access.ts';
@@ -82,6 +83,17 @@ async function bodyOf(req: IncomingMessage): Promise<string> {
   let text = '';
   for await (const chunk of req) text += String(chunk);
   return text;
+}
+
+/** A server until the end of the test; its address. */
+export async function serve(t: TestContext, listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 export interface ContextOptions {
