@@ -197,10 +197,19 @@ function coverage(
     // The one that comes tells more than the one that goes.
     const pod = own.find((p) => !isLeaving(ctx, p)) ?? own[0];
     if (pod && (isStarting(ctx, pod) || isLeaving(ctx, pod))) starting.push({ node: name, since: pod });
-    // A refusal says more than the age of the node.
-    else if (!first && refused.length === 0 && isNew(ctx, node) && (!pod || isReady(node) === false))
-      starting.push({ node: name, since: node });
-    else if (!isReady(node) && (pod || !first))
+    else if (!pod && first)
+      note(name, first.what, `${command}, beside the DaemonSet ${w.namespace}/${w.name}`, first.fix);
+    else if (!pod && refused.length > 0)
+      note(
+        name,
+        'its pod is refused',
+        `event FailedCreate of ${w.name}: ${refused[0]}`,
+        /violates PodSecurity/.test(refused[0]!)
+          ? 'see the check "Pod Security"'
+          : `kubectl describe daemonset -n ${w.namespace} ${w.name}`,
+      );
+    else if (isNew(ctx, node) && (!pod || !isReady(node))) starting.push({ node: name, since: node });
+    else if (!isReady(node))
       note(
         name,
         'the node is not ready',
@@ -210,17 +219,7 @@ function coverage(
     else if (pod) {
       const { what, how, fix } = stuck(pod, w);
       note(name, what, how, fix);
-    } else if (first) note(name, first.what, `${command}, beside the DaemonSet ${w.namespace}/${w.name}`, first.fix);
-    else if (refused.length > 0)
-      note(
-        name,
-        'its pod is refused',
-        `event FailedCreate of ${w.name}: ${refused[0]}`,
-        /violates PodSecurity/.test(refused[0]!)
-          ? 'see the check "Pod Security"'
-          : `kubectl describe daemonset -n ${w.namespace} ${w.name}`,
-      );
-    else if (isNew(ctx, w.object)) starting.push({ node: name, since: w.object });
+    } else if (isNew(ctx, w.object)) starting.push({ node: name, since: w.object });
     else {
       isUnexplained = true;
       note(

@@ -108,6 +108,12 @@ test('nodes that join, and nodes that are down', async (t) => {
   const [down] = await findings(agents, cluster.url);
   assert.equal(told([down!])[0], 'failure: no running otel-agent on 1 node of 2 (worker-2): the node is not ready');
   assert.match(down!.fix!, /^`kubectl describe node worker-2` says why/);
+  // Nor does a new node excuse a pod that is refused.
+  cluster.population.put('nodes', nodeDraft('worker-4', { made: ago(20) }));
+  const refused =
+    'Error creating: pods "otel-agent-x" is forbidden: violates PodSecurity "baseline:latest": hostPath volumes';
+  cluster.population.put('events', eventDraft('DaemonSet', 'otel-agent', 'FailedCreate', refused));
+  assert.match(told(await findings(agents, cluster.url)).join('\n'), /\(worker-4\): its pod is refused/);
   // A taint that nobody tolerates keeps the agent away for good, also of a new node.
   const taints = [{ key: 'gpu', effect: 'NoSchedule' }];
   cluster.population.put('nodes', nodeDraft('worker-3', { made: ago(20), taints }));
