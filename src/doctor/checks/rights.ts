@@ -94,7 +94,12 @@ async function ofTier(ctx: DoctorContext, tier: Tier): Promise<Finding[]> {
     );
   }
   if (out.length === 0 && needed.length === 0)
-    out.push(ok(`${tier.name} needs no right`, `computed from ${tier.origin}`));
+    out.push(
+      ok(
+        `${tier.name} needs no right`,
+        `computed from ${tier.origin}${tier.leftOut?.length ? `, without ${tier.leftOut.join(', ')}` : ''}`,
+      ),
+    );
   else if (out.length === 0)
     out.push(
       ok(
@@ -102,7 +107,8 @@ async function ofTier(ctx: DoctorContext, tier: Tier): Promise<Finding[]> {
         `${kind} of each: ${some(needed.map(resourceText), 4)}`,
       ),
     );
-  for (const r of DANGEROUS) {
+  // What a component that is not known here needs, nobody can say.
+  for (const r of tier.leftOut?.length ? [] : DANGEROUS) {
     if (needed.some((n) => n.resource === r.resource)) continue;
     const answer = await ask(r);
     if (!('problem' in answer) && answer.isAllowed)
