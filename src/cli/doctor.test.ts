@@ -133,6 +133,22 @@ test('doctor and why with a kubeconfig', async (t) => {
   assert.match(why.stdout, /kubectl exec -n opentelemetry otel-agent-worker-1 -- sluice why web -n shop\n/);
 });
 
+test('a cluster that is away is a failure, and a context that is not there an error', async () => {
+  const kubeconfig = join(folder, 'away');
+  const contexts = [{ name: 'dev', context: { cluster: 'c' } }];
+  const clusters = [{ name: 'c', cluster: { server: 'https://127.0.0.1:1' } }];
+  writeFileSync(kubeconfig, JSON.stringify({ 'current-context': 'dev', contexts, clusters }));
+  const away = await sluice(['doctor', '--kubeconfig', kubeconfig]);
+  assert.deepEqual([away.status, away.stderr], [1, '']);
+  assert.match(
+    away.stdout,
+    /^sluice doctor: outside of the cluster https:\/\/127\.0\.0\.1:1, namespace opentelemetry\n\n✗ Cluster\n {2}✗ the API server cannot be reached\n {6}how: context dev, [^\n]*\n {6}fix: [^\n]*\n\n1 failure\n$/,
+  );
+  const none = await sluice(['doctor', '--kubeconfig', kubeconfig, '--context', 'prod']);
+  assert.deepEqual([none.status, none.stdout], [1, '']);
+  assert.match(none.stderr, /^Error: --kubeconfig: context "prod" is not in .*; it has: "dev"\n$/);
+});
+
 test('without any cluster doctor still looks at what a configuration needs', async () => {
   writeFileSync(
     join(folder, 'c.yaml'),

@@ -26,8 +26,8 @@ export async function run(args: Arguments): Promise<number> {
     const results = await runChecks(ctx);
     const where = ctx.isInside
       ? 'inside the cluster'
-      : ctx.cluster
-        ? `outside of the cluster ${ctx.access?.url}`
+      : ctx.access
+        ? `outside of the cluster ${ctx.access.url}`
         : 'without a cluster';
     process.stdout.write(
       report(

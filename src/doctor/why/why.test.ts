@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { agentPod, deploy, startCluster, told } from '../testing.ts';
+import { agentDraft, agentPod, deploy, startCluster, told } from '../testing.ts';
 import { ask, config, file, line, pod, root, section, UID, withPod, write } from './testing.ts';
 
 test('the whole way of a pod that is well', async (t) => {
@@ -108,6 +108,18 @@ test('outside: paths as the kubelet names them, and the line to type on the righ
   assert.match(
     told(section(results, 'delivery'))[0]!,
     /^unknown: how far its files are delivered only the agent on its node knows/,
+  );
+});
+
+test('outside, where the image of the agent has no sluice', async (t) => {
+  const cluster = await startCluster();
+  t.after(() => cluster.stop());
+  deploy(cluster, agentDraft({}, { image: 'otel/opentelemetry-collector-contrib:0.149.0' }));
+  cluster.population.put('pods', { ...pod(), metadata: { ...pod().metadata, name: 'web-2' } });
+  const { results } = await ask(t, { url: cluster.url, pod: 'shop/web-2' });
+  assert.equal(
+    section(results, 'parsing')[0]!.fix,
+    'on node worker-1 itself, with its configuration: `sluice why shop/web-2 --config FILE` (the image of otel-agent has no sluice)',
   );
 });
 
