@@ -43,6 +43,15 @@ export class PositionStore {
     return furthest(this.#own(key), this.#handover?.get(this.#shared(key)));
   }
 
+  follow(key: string, beyond: (most: number) => readonly string[]): void {
+    this.#handover?.follow(this.#shared(key), beyond);
+  }
+
+  /** Changes behind the stored version that need not come again. */
+  known(key: string): Set<string> {
+    return this.#handover?.known(this.#shared(key)) ?? new Set();
+  }
+
   #shared(key: string): string {
     return `${this.#owner}/${key}`;
   }

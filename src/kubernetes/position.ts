@@ -12,6 +12,8 @@ export class Range implements Ack {
   readonly #ledger: Ledger;
   /** Where the stream is when this is settled; undefined while more may come. */
   version: string | undefined;
+  /** Of the one change that this is; undefined for a list. */
+  change: string | undefined;
   #pending = 0;
 
   constructor(position: Position, ledger: Ledger) {
@@ -67,10 +69,19 @@ export class Position {
     return this.#open.some((range) => range.version === undefined) ? undefined : (last?.version ?? this.#settled);
   }
 
-  begin(): Range {
+  begin(change?: string): Range {
     const range = new Range(this, this.#ledger);
+    range.change = change;
     this.#open.push(range);
     return range;
+  }
+
+  /** Changes behind the settled version that are settled too: something before them is held back. */
+  beyond(most: number): string[] {
+    const versions: string[] = [];
+    for (const { isSettled, change } of this.#open)
+      if (isSettled && change !== undefined && versions.length < most) versions.push(change);
+    return versions;
   }
 
   /** The stream is at this version, and there is nothing to send. */

@@ -52,7 +52,16 @@ export async function streamRecords(o: RecordStreamOptions, signal: AbortSignal)
   const before = o.ended?.get(o.key);
   o.ended?.delete(o.key);
   const position = before ?? new Position(ledger, (version) => store?.set(o.key, version));
+  const known = store?.known(o.key) ?? new Set<string>();
+  const lastKnown = Math.max(0, ...[...known].map(Number));
+  store?.follow(o.key, (most) => position.beyond(most));
   const unreadable = new RateLimit(10_000, () => clock.monotonicMs());
+
+  /** It was settled by the leader before, which held something back that was older. */
+  function isKnown(version: string): boolean {
+    if (known.size > 0 && Number(version) > lastKnown) known.clear();
+    return known.delete(version);
+  }
 
   function send(change: ObjectChange, range: Range, folded = 0): void {
     const bytes = change.bytes.length;
@@ -100,7 +109,11 @@ export async function streamRecords(o: RecordStreamOptions, signal: AbortSignal)
           position.pass(version);
           return;
         }
-        const range = position.begin();
+        const range = position.begin(version);
+        if (isKnown(version)) {
+          range.close(version);
+          return;
+        }
         range.add(1, change.bytes.length);
         range.close(version);
         if (folding && change.type !== 'DELETED' && isEvent(change.object)) {
@@ -115,7 +128,11 @@ export async function streamRecords(o: RecordStreamOptions, signal: AbortSignal)
           position.pass(version);
           return;
         }
-        const range = position.begin();
+        const range = position.begin(version);
+        if (isKnown(version)) {
+          range.close(version);
+          return;
+        }
         range.add(1, change.bytes.length);
         range.close(version);
         send(change, range);
@@ -127,6 +144,7 @@ export async function streamRecords(o: RecordStreamOptions, signal: AbortSignal)
           found(change) {
             // What is there at the begin is no change; what came while we were away is.
             if (!o.withInitialState && o.isExcluded(change)) return;
+            if (known.has(change.object.metadata.resourceVersion)) return;
             range.add(1, change.bytes.length);
             send(change, range);
           },

@@ -13,6 +13,7 @@ import { parse, plain, rig } from './testing.ts';
 
 const CASES = join(import.meta.dirname, '../../../../test/conformance/cases');
 const SCOPE = 'github.com/open-telemetry/opentelemetry-collector-contrib/receiver/k8sobjectsreceiver';
+const LEASE: KubernetesObject = { metadata: { name: 'a', namespace: 'b', uid: '', resourceVersion: '' } };
 const watchPods = { objects: [{ name: 'pods', mode: 'watch' }] };
 
 const recorded = (name: string, file: string) => readFileSync(join(CASES, name, 'input', file), 'utf8');
@@ -446,6 +447,54 @@ describe('event details', () => {
     assert.deepEqual([read.records, delivered.records, filtered.records, inFlight.records], [10, 2, 8, 0]);
   });
 
+  it('that are held back make the leader after a kill repeat nothing that was settled meanwhile', async (t) => {
+    const config = { ...object({ enabled: true, fold_interval: '1h' }), k8s_leader_elector: 'k8s_leader_elector' };
+    const leader = () => {
+      const handover = new Handover();
+      const onLeadership = (l: { started(): void }) => {
+        l.started();
+        return () => {};
+      };
+      return { handover, extensions: { k8s_leader_elector: { handover, onLeadership } } };
+    };
+    const first = leader();
+    const r = await rig(t, config, { extensions: first.extensions });
+    const other = (name: string): Draft => ({ ...event(1), metadata: { name, namespace: 'shop' } });
+    const put = (draft: Draft) => r.population.put('events', draft);
+    await r.receiver.start();
+    await until(() => r.server.openWatches === 1);
+    const begin = r.population.revision;
+    put(event(1));
+    put(event(2));
+    put(other('a'));
+    put(event(3));
+    put(other('b'));
+    await until(() => r.got.length === 3);
+    const key = 'k8sobjects/latestResourceVersion/events';
+    assert.equal(Number(first.handover.get(key)) - begin, 3, 'the second count is folded, the third is held');
+    const left = first.handover.into(LEASE);
+    // It is killed: nothing that it still sends is left to the next.
+    const takeOver = async (lease: KubernetesObject) => {
+      const next = leader();
+      next.handover.take(lease);
+      const rigged = await rig(t, config, { extensions: next.extensions, running: r.running });
+      await rigged.receiver.start();
+      return { ...rigged, ...next };
+    };
+    const second = await takeOver(left);
+    put(other('c'));
+    await until(() => second.got.length === 2);
+    assert.deepEqual(second.texts(), ['MODIFIED web-1.18ea', 'ADDED c']);
+    assert.equal(second.handover.get(key), String(r.population.revision));
+    put(event(4));
+    put(other('d'));
+    await until(() => second.got.length === 3);
+    const third = await takeOver(second.handover.into(LEASE));
+    put(other('e'));
+    await until(() => third.got.length === 2);
+    assert.deepEqual(third.texts(), ['MODIFIED web-1.18ea', 'ADDED e']);
+  });
+
   it('send what is held when the receiver stops', async (t) => {
     const r = await rig(t, object({ enabled: true, fold_interval: '1h' }));
     await r.receiver.start();
@@ -533,7 +582,11 @@ describe('k8s_objects at the start', () => {
   it('when it leads again, goes on behind what is still on its way; what was not taken is read again', async (t) => {
     let listener: { started(): void; stopped(): void } | undefined;
     const handover = new Handover();
-    const elector = { handover, onLeadership: (l: typeof listener) => ((listener = l), () => {}) };
+    const onLeadership = (l: typeof listener) => {
+      listener = l;
+      return () => {};
+    };
+    const elector = { handover, onLeadership };
     let refuses = false;
     const r = await rig(
       t,
