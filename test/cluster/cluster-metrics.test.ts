@@ -320,10 +320,10 @@ test('metrics of the cluster agree with kubectl', async (t) => {
   ];
   for (const [query, value] of queries) {
     let got: number | undefined;
-    await until(async () => (got = (await vm.query(query))[0]?.value) === value, query, 20_000).catch(() =>
+    await until(async () => (got = (await vm.query(query))[0]?.value) === value, query, LIMIT_MS).catch(() =>
       assert.equal(got, value, query),
     );
   }
   const restarts = `k8s_container_restarts{k8s_pod_uid="${crashing.metadata.uid}"} >= 2`;
-  await until(async () => (await vm.query(restarts)).length === 1, restarts, 20_000);
+  await until(async () => (await vm.query(restarts)).length === 1, restarts, LIMIT_MS);
 });

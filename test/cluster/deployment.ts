@@ -1,6 +1,6 @@
 /** A deployment as users make it: a spec, `sluice render`, `kubectl apply -f`; what runs is the image of this checkout. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -15,10 +15,15 @@ const REPOSITORY = 'localhost/sluice';
 const TAG = 'deploy-test';
 export const IMAGE = `${REPOSITORY}:${TAG}`;
 
+/** Once for all files of a run. */
 export async function loadSluice(cluster: Cluster): Promise<void> {
+  const run = process.env['SLUICE_CLUSTER_RUN'];
+  const loaded = run && join(run, 'sluice-is-loaded');
+  if (loaded && existsSync(loaded)) return;
   const folder = mkdtempSync(join(tmpdir(), 'sluice-image-'));
   try {
     await cluster.loadImage((await buildImage(folder, IMAGE)).tar);
+    if (loaded) writeFileSync(loaded, '');
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,5 +1,7 @@
 /** Events of a real cluster arrive once, also when the gateway or the API server is killed in the middle of them. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { CollectorConfig } from '../../src/deploy/config.ts';
 import { rbacOf } from '../../src/deploy/rbac.ts';
@@ -40,6 +42,8 @@ const gatewayConfig = (dir: string, namespace: string, endpoint: string): Collec
 interface Rig {
   readonly namespace: string;
   readonly sink: OtlpSink;
+  /** Where gateways store how far they are. */
+  readonly dir: string;
   /** On what the one before has stored. */
   startGateway(): Promise<Agent>;
 }
@@ -47,9 +51,26 @@ interface Rig {
 async function rig(t: TestContext): Promise<Rig> {
   const namespace = await cluster.namespace(t, 'events');
   const sink = await startOtlpSink(t);
-  const config = gatewayConfig(tempDir(t), namespace, sink.url);
+  const dir = tempDir(t);
+  const config = gatewayConfig(dir, namespace, sink.url);
   const account = await makeAccount(t, cluster, namespace, 'gateway', rbacOf(config));
-  return { namespace, sink, startGateway: () => runCollector(t, cluster, account, config) };
+  return { namespace, sink, dir, startGateway: () => runCollector(t, cluster, account, config) };
+}
+
+/** The first gateway, which begins with what happens when it has asked for the present version: from then on. */
+async function begin(t: TestContext, { namespace, sink, startGateway }: Rig): Promise<Agent> {
+  const gateway = await startGateway();
+  const probe = makeEvents(t, cluster, namespace, 'begin');
+  await until(() => sink.records.length > 0, 'the first event', LIMIT_MS);
+  await probe.stop();
+  return gateway;
+}
+
+/** The newest version that is in its files, whatever else they hold. */
+function storedVersion({ namespace, dir }: Rig): number {
+  const key = new RegExp(`latestResourceVersion/events\\.${namespace}(\\d+)`, 'g');
+  const texts = readdirSync(dir).map((file) => readFileSync(join(dir, file), 'latin1'));
+  return Math.max(0, ...texts.flatMap((text) => [...text.matchAll(key)].map(([, version]) => Number(version))));
 }
 
 const nameOf = (r: SinkRecord): string => r.attributes['event.name'] as string;
@@ -75,14 +96,15 @@ function repeated(sink: OtlpSink): string[] {
 }
 
 test('what Kubernetes itself reports of a pod arrives, once', async (t) => {
-  const { namespace, sink, startGateway } = await rig(t);
-  const gateway = await startGateway();
+  const own = await rig(t);
+  const { namespace, sink } = own;
+  const gateway = await begin(t, own);
   await cluster.apply(pod(namespace, 'web', ticker()));
   const reasons = () => new Set(sink.records.map((r) => r.body.object.reason));
   await until(() => ['Scheduled', 'Pulled', 'Created', 'Started'].every((r) => reasons().has(r)), 'events', LIMIT_MS);
   const events = await cluster.list('events.events.k8s.io', '-n', namespace, '--show-managed-fields');
   const { uid } = (await cluster.get('pod', 'web', '-n', namespace)).metadata;
-  for (const event of events.filter((e: Any) => e.regarding.kind === 'Pod')) {
+  for (const event of events.filter((e: Any) => e.regarding.name === 'web')) {
     const { name, resourceVersion } = event.metadata;
     const [record, ...others] = sink.records.filter((r) => versionOf(r) === `${name} ${resourceVersion}`);
     assert.equal(others.length, 0);
@@ -100,8 +122,9 @@ test('what Kubernetes itself reports of a pod arrives, once', async (t) => {
 });
 
 test('a gateway that is killed in a quiet moment, and one that is told to end under load, repeat and lose nothing', async (t) => {
-  const { namespace, sink, startGateway } = await rig(t);
-  let gateway = await startGateway();
+  const own = await rig(t);
+  const { namespace, sink, startGateway } = own;
+  let gateway = await begin(t, own);
   const first = makeEvents(t, cluster, namespace, 'first');
   await until(() => first.made.length >= 20, 'events');
   // In the middle of them.
@@ -112,8 +135,9 @@ test('a gateway that is killed in a quiet moment, and one that is told to end un
   await until(() => first.made.length >= countAtStop + 40, 'events');
   await first.stop();
   await arrived(sink, first.made);
-  // What has settled is stored after 200 ms; then nothing is left that a kill could undo.
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  // Then nothing is left that a kill could undo.
+  const newest = Math.max(...sink.records.map((r) => Number(r.body.object.metadata.resourceVersion)));
+  await until(() => storedVersion(own) >= newest, 'how far it is to be stored', LIMIT_MS);
   await killCollector(gateway);
   const away = makeEvents(t, cluster, namespace, 'away');
   await until(() => away.made.length >= 20, 'events while it is away');
@@ -148,8 +172,9 @@ test('a gateway that is killed under load loses nothing, and repeats no more tha
 });
 
 test('the API server is killed and started anew: no event is lost and none comes twice', async (t) => {
-  const { namespace, sink, startGateway } = await rig(t);
-  const gateway = await startGateway();
+  const own = await rig(t);
+  const { namespace, sink } = own;
+  const gateway = await begin(t, own);
   const load = makeEvents(t, cluster, namespace, 'load');
   await until(() => sink.records.length >= 20, 'events');
   for (let kills = 0; kills < 2; kills++) {

@@ -1,6 +1,6 @@
 /** Every variant of the manifests before a real API server: it accepts all of it, and Pod Security accepts the pods. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { liveObjects } from '../../src/cli/live-objects.ts';
 import { diffObjects } from '../../src/deploy/diff.ts';
 import { toYaml } from '../../src/deploy/render.ts';
@@ -27,40 +27,46 @@ function podOf(workload: Any): object {
   };
 }
 
-for (const variant of VARIANTS)
-  test(`the API server accepts ${variant.name}`, async (t) => {
-    const own = await cluster.namespace(t, 'render');
-    const gateway = await cluster.namespace(t, 'render-gateway');
-    const objects = objectsOfVariant(variant, own, gateway);
-    const known = objects.filter((o) => !FOREIGN.test(o.apiVersion));
-    const text = await dryRun(toYaml(known));
-    assert.equal(text.trim().split('\n').length, known.length, text);
-
-    // The labels of Pod Security and the accounts have to be there in earnest before a pod can be tried.
-    await cluster.apply(...known.filter((o) => o.kind === 'Namespace' || o.kind === 'ServiceAccount'));
-    const workloads = known.filter((o) => o.kind === 'DaemonSet' || o.kind === 'Deployment');
-    assert.ok(workloads.length > 0);
-    for (const workload of workloads) {
-      const pod = podOf(workload);
-      await dryRun(JSON.stringify(pod));
-      const level = known.find((o) => o.kind === 'Namespace' && o.metadata.name === workload.metadata.namespace)!
-        .metadata.labels!['pod-security.kubernetes.io/enforce'];
-      if (level === 'restricted') continue;
-      // Nothing beyond what it needs: where pods may do more than `baseline`, this one has to.
-      const strict = await cluster.namespace(t, 'render-baseline', {
-        'pod-security.kubernetes.io/enforce': 'baseline',
-      });
-      const account = {
-        apiVersion: 'v1',
-        kind: 'ServiceAccount',
-        metadata: { name: workload.metadata.name, namespace: strict },
-      };
-      await cluster.apply(account);
-      const moved = { ...pod, metadata: { ...(pod as Any).metadata, namespace: strict } };
-      if (workload.kind === 'Deployment') await dryRun(JSON.stringify(moved));
-      else await assert.rejects(dryRun(JSON.stringify(moved)), /violates PodSecurity "baseline:latest"/);
-    }
+/** Where pods may do no more than `baseline`, with the accounts of both tiers. */
+async function strictNamespace(t: TestContext): Promise<string> {
+  const strict = await cluster.namespace(t, 'render-baseline', { 'pod-security.kubernetes.io/enforce': 'baseline' });
+  const account = (name: string) => ({
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name, namespace: strict },
   });
+  await cluster.apply(account('otel-agent'), account('otel-gateway'));
+  return strict;
+}
+
+test('the API server accepts each variant', async (parent) => {
+  const strict = await strictNamespace(parent);
+  for (const variant of VARIANTS) await parent.test(variant.name, (t) => isAccepted(t, variant, strict));
+});
+
+async function isAccepted(t: TestContext, variant: (typeof VARIANTS)[number], strict: string): Promise<void> {
+  const [own, gateway] = await Promise.all([cluster.namespace(t, 'render'), cluster.namespace(t, 'render-gateway')]);
+  const objects = objectsOfVariant(variant, own, gateway);
+  const known = objects.filter((o) => !FOREIGN.test(o.apiVersion));
+  const text = await dryRun(toYaml(known));
+  assert.equal(text.trim().split('\n').length, known.length, text);
+
+  // The labels of Pod Security and the accounts have to be there in earnest before a pod can be tried.
+  await cluster.apply(...known.filter((o) => o.kind === 'Namespace' || o.kind === 'ServiceAccount'));
+  const workloads = known.filter((o) => o.kind === 'DaemonSet' || o.kind === 'Deployment');
+  assert.ok(workloads.length > 0);
+  for (const workload of workloads) {
+    const pod = podOf(workload);
+    await dryRun(JSON.stringify(pod));
+    const level = known.find((o) => o.kind === 'Namespace' && o.metadata.name === workload.metadata.namespace)!.metadata
+      .labels!['pod-security.kubernetes.io/enforce'];
+    if (level === 'restricted') continue;
+    // Nothing beyond what it needs: where pods may do more than `baseline`, this one has to.
+    const moved = { ...pod, metadata: { ...(pod as Any).metadata, namespace: strict } };
+    if (workload.kind === 'Deployment') await dryRun(JSON.stringify(moved));
+    else await assert.rejects(dryRun(JSON.stringify(moved)), /violates PodSecurity "baseline:latest"/);
+  }
+}
 
 test('what was applied differs in nothing, and what was changed by hand does', async (t) => {
   const own = await cluster.namespace(t, 'render-diff');

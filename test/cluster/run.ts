@@ -3,7 +3,8 @@
  * again; one that was up before is left as it was. Arguments are names of test files, in part: `-- logs events`.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { script, stateDir } from './cluster.ts';
@@ -40,18 +41,21 @@ async function main(): Promise<number> {
     return 2;
   }
   const wasUp = existsSync(join(stateDir(), 'settings'));
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-cluster-run-'));
   try {
     await script('up', true);
-    return await test(files);
+    return await test(files, folder);
   } finally {
+    rmSync(folder, { recursive: true, force: true });
     if (!wasUp && !options.keep) await script('down', true);
   }
 }
 
-/** One file after the other: some kill the API server. */
-function test(files: readonly string[]): Promise<number> {
+/** One file after the other: some kill the API server. `folder` is for what the files of one run do only once. */
+function test(files: readonly string[], folder: string): Promise<number> {
   const args = ['--test', '--test-concurrency=1', `--test-timeout=${LIMIT_MS}`, ...files];
-  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  const env = { ...process.env, SLUICE_CLUSTER_RUN: folder };
+  const child = spawn(process.execPath, args, { stdio: 'inherit', env });
   // It has the signal as well; the cluster is taken down when it has ended.
   const ignore = (): void => {};
   process.on('SIGINT', ignore);
