@@ -257,10 +257,16 @@ function stuck(pod: KubernetesObject, w: Workload): { what: string; how: string;
         : `kubectl describe pod -n ${w.namespace} ${pod.metadata.name}`,
     };
   }
+  const reasons = listOf(status['containerStatuses'])
+    .map((c) => textOf(fieldsOf(fieldsOf(c['state'])['waiting'])['reason']))
+    .filter((reason) => reason !== '');
+  const describe = `kubectl describe pod -n ${w.namespace} ${pod.metadata.name}`;
+  // A slow registry is no trouble that the check of pods would see.
+  const isFetching = reasons.length > 0 && reasons.every((r) => r === 'ContainerCreating' || r === 'PodInitializing');
   return {
-    what: 'its pod does not become ready',
-    how: `${where}: phase ${textOf(status['phase']) || 'unknown'}`,
-    fix: 'the check "Pods of the collectors" says why',
+    what: isFetching ? 'its containers are not made yet' : 'its pod does not become ready',
+    how: `${where}: phase ${textOf(status['phase']) || 'unknown'}${reasons.length > 0 ? `, waits: ${some(reasons)}` : ''}`,
+    fix: isFetching ? describe : `the check "Pods of the collectors" says why, or \`${describe}\``,
   };
 }
 

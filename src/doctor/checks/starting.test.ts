@@ -66,6 +66,11 @@ test('an agent that has just begun is no failure, and one that is stuck is one',
       ['failure: no running otel-agent on 1 node of 2 (worker-2): its pod does not become ready'],
     ],
     [
+      'its image takes long',
+      agentPod('worker-2', waiting('ContainerCreating'), ago(300)),
+      ['failure: no running otel-agent on 1 node of 2 (worker-2): its containers are not made yet'],
+    ],
+    [
       'it takes too long',
       agentPod('worker-2', NOT_READY, ago(300)),
       ['failure: no running otel-agent on 1 node of 2 (worker-2): its pod does not become ready'],
