@@ -18,6 +18,7 @@ const FAR_OFF_MS = 300_000;
 const GRACE_MS = 60_000;
 const NODE_LEASES = 'kube-node-lease';
 const DEFAULT_LEASE_S = 40;
+const STATE_MS = 300_000;
 
 export const clocks: Check = {
   id: 'clocks',
@@ -97,7 +98,14 @@ const effectOf = (ms: number): string =>
     ? 'records come from the future, where queries up to now do not look'
     : 'records come late into queries and alerts';
 
-/** Kubelets renew a Lease every ten seconds, with the time of their node. */
+/** What a kubelet wrote last with the time of its node, and how often it writes. */
+interface Heartbeat {
+  readonly where: string;
+  readonly time: string;
+  readonly everyMs: number;
+}
+
+/** Kubelets renew a Lease every ten seconds; where it may not be read, there is the state of the node, every five minutes. */
 async function nodes(ctx: DoctorContext, compared: string[]): Promise<Finding[]> {
   // An agent may not read them, and should not.
   if (ctx.isInside || !ctx.cluster || !ctx.serverClock) return [];
@@ -105,27 +113,18 @@ async function nodes(ctx: DoctorContext, compared: string[]): Promise<Finding[]>
     await ctx.cluster.list(RESOURCES.leases, { namespace: NODE_LEASES }),
     await ctx.cluster.list(RESOURCES.nodes),
   ];
-  if (isProblem(leases) || isProblem(all)) {
-    const { problem } = isProblem(leases) ? leases : (all as { problem: string });
-    return [
-      unknown(
-        'the clocks of the nodes cannot be looked at',
-        problem,
-        otherAccount(ctx, 'list leases.coordination.k8s.io', NODE_LEASES),
-      ),
-    ];
-  }
-  const byName = new Map(leases.value.map((l) => [l.metadata.name, l]));
-  const off: { name: string; ms: number; renewed: string }[] = [];
+  if (isProblem(all))
+    return [unknown('the clocks of the nodes cannot be looked at', all.problem, otherAccount(ctx, 'list nodes', ''))];
+  const byName = new Map(isProblem(leases) ? [] : leases.value.map((l) => [l.metadata.name, l]));
+  const off: { readonly name: string; readonly ms: number; readonly beat: Heartbeat }[] = [];
   let seen = 0;
   for (const node of all.value) {
-    const lease = byName.get(node.metadata.name);
-    const renewed = textOf(fieldsOf(lease?.['spec'])['renewTime']);
-    const at = Date.parse(renewed);
-    if (!lease || Number.isNaN(at)) continue;
+    const beat = leaseOf(byName.get(node.metadata.name)) ?? stateOf(node);
+    const at = Date.parse(beat?.time ?? '');
+    if (!beat || Number.isNaN(at)) continue;
     seen++;
-    const ms = aheadOf(ctx, node, lease, at);
-    if (isOff(ms)) off.push({ name: node.metadata.name, ms, renewed });
+    const ms = aheadOf(ctx, node, beat, at);
+    if (isOff(ms)) off.push({ name: node.metadata.name, ms, beat });
   }
   if (seen > 0) compared.push(count(seen, 'node'));
   return [true, false].flatMap((isAhead) => {
@@ -137,20 +136,34 @@ async function nodes(ctx: DoctorContext, compared: string[]): Promise<Finding[]>
     return [
       found(most.ms)(
         `the clock of ${group.length === 1 ? `node ${names}` : `${count(group.length, 'node')} (${names})`} is ${byHow(most.ms)}${group.length === 1 ? '' : ' at most'}: ${effectOf(most.ms)}`,
-        `Lease ${NODE_LEASES}/${most.name} says that it was renewed at ${most.renewed}, and the API server has ${server}`,
+        `${most.beat.where} was written at ${most.beat.time} by the kubelet's clock, and the API server has ${server}`,
         setRight(most.name, most.name),
       ),
     ];
   });
 }
 
-function aheadOf(ctx: DoctorContext, node: KubernetesObject, lease: KubernetesObject, renewedMs: number): number {
-  const ms = renewedMs - ctx.serverNowMs();
+function leaseOf(lease: KubernetesObject | undefined): Heartbeat | undefined {
+  const spec = fieldsOf(lease?.['spec']);
+  const time = textOf(spec['renewTime']);
+  if (!lease || time === '') return undefined;
+  const everyMs = ((numberOf(spec['leaseDurationSeconds']) || DEFAULT_LEASE_S) / 4) * 1000;
+  return { where: `Lease ${NODE_LEASES}/${lease.metadata.name}`, time, everyMs };
+}
+
+function stateOf(node: KubernetesObject): Heartbeat | undefined {
+  const times = listOf(fieldsOf(node['status'])['conditions']).map((c) => textOf(c['lastHeartbeatTime']));
+  const time = times.sort().at(-1) ?? '';
+  const where = `lastHeartbeatTime of node ${node.metadata.name}`;
+  return time === '' ? undefined : { where, time, everyMs: STATE_MS };
+}
+
+function aheadOf(ctx: DoctorContext, node: KubernetesObject, { everyMs }: Heartbeat, writtenMs: number): number {
+  const ms = writtenMs - ctx.serverNowMs();
   if (ms > 0) return ms;
-  // Of a node that is gone, the Lease is old as well.
+  // What a node that is gone has written last is old as well.
   const isReady = listOf(fieldsOf(node['status'])['conditions']).some(
     (c) => c['type'] === 'Ready' && c['status'] === 'True',
   );
-  const everyMs = ((numberOf(fieldsOf(lease['spec'])['leaseDurationSeconds']) || DEFAULT_LEASE_S) / 4) * 1000;
   return isReady && -ms > GRACE_MS + everyMs ? ms + everyMs : 0;
 }
