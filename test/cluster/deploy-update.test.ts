@@ -163,17 +163,26 @@ for (const [how, kill] of Object.entries(KILLS))
   test(`a gateway that ${how} loses no event, and repeats only the last that it had sent`, async (t) => {
     const own = `${await cluster.namespace(t, 'kill')}-otel`;
     const events = await collecting(t, { presets: { clusterMetrics: false } }, own);
-    await goOn(events);
-    await until(() => events.arrived().length > 20, 'events to arrive', LIMIT_MS);
-    await kill(events.deployed);
+    const counts: number[] = [];
+    const timer = setInterval(() => counts.push(events.arrived().length), 500);
+    defer(t, () => clearInterval(timer));
+    let last = 0;
+    // Twice within a minute: a repeated event, of which there are some always, is held back all the time.
+    for (let kills = 0; kills < 2; kills++) {
+      const count = events.arrived().length;
+      await until(() => events.arrived().length > count, 'events to arrive', LIMIT_MS);
+      const first = counts.length;
+      await until(() => counts.length > first + 16, 'some seconds', LIMIT_MS);
+      await kill(events.deployed);
+      // The Lease is renewed every two seconds.
+      last += events.arrived().length - counts.at(-10)!;
+    }
     await goOn(events);
     await events.complete();
     const names = events.arrived();
     const repeated = repeatedOf(names);
-    // The next one begins with them, in their order.
-    const begin = names.findIndex((name, i) => names.indexOf(name) !== i);
-    if (repeated.length > 0) assert.deepEqual(names.slice(begin - repeated.length, begin), repeated);
-    t.diagnostic(`${repeated.length} of ${names.length} came twice`);
+    t.diagnostic(`${repeated.length} of ${names.length} came twice; ${last} were sent just before`);
+    assert.ok(repeated.length <= last, `${repeated.length} of ${names.length} came twice`);
   });
 
 test('a gateway that resigns while the API server is away loses and repeats no event', async (t) => {
