@@ -49,26 +49,52 @@ const LOCK = join(import.meta.dirname, 'debian.lock.json');
 export const readLock = (): DebianLock => JSON.parse(readFileSync(LOCK, 'utf8')) as DebianLock;
 export const writeLock = (lock: DebianLock): void => writeFileSync(LOCK, `${JSON.stringify(lock, null, 2)}\n`);
 
-/** Where this machine gets the suite and its updates from, unless SLUICE_DEBIAN_MIRROR names a mirror. */
-function repositories(): { uri: string; suite: string }[] {
-  const suites = [SUITE, `${SUITE}-updates`, `${SUITE}-security`];
-  const mirror = process.env['SLUICE_DEBIAN_MIRROR'];
-  if (mirror)
-    return suites.map((suite) => ({ uri: `${mirror}/debian${suite.endsWith('security') ? '-security' : ''}`, suite }));
-  const known = run('apt-get', [
-    'indextargets',
-    '--format',
-    '$(REPO_URI) $(RELEASE) $(COMPONENT)',
-    'Created-By: Packages',
-  ])
+export interface Repository {
+  readonly uri: string;
+  readonly suite: string;
+}
+
+const PARTS = ['', '-updates', '-security'];
+
+/**
+ * Where a machine with these targets of apt (`URI RELEASE COMPONENT ORIGIN` on each line) gets the suite and its updates
+ * from: as it says itself, or, when it is of another release of Debian, from where it has that.
+ */
+export function repositoriesIn(targets: string): Repository[] {
+  const known = targets
     .split('\n')
     .map((line) => line.split(' '))
-    .filter(([uri, suite, component]) => uri && suites.includes(suite ?? '') && component === 'main')
-    .map(([uri, suite]) => ({ uri: uri!, suite: suite! }));
-  if (!known.some(({ suite }) => suite === SUITE))
-    throw new Error(
-      `apt of this machine has no sources of Debian ${SUITE}: set SLUICE_DEBIAN_MIRROR to a mirror's URL`,
-    );
+    .filter(([uri, , component]) => uri && component === 'main');
+  const found = (suiteOf: (release: string, origin: string) => string | undefined): Repository[] => {
+    const all = known.map(([uri = '', release = '', , origin = '']) => ({
+      uri,
+      suite: suiteOf(release, origin) ?? '',
+    }));
+    const uris = new Map(all.filter((r) => r.suite !== '').map((r) => [`${r.suite} ${r.uri}`, r]));
+    return [...uris.values()].some((r) => r.suite === SUITE) ? [...uris.values()] : [];
+  };
+  const own = found((release) => (PARTS.includes(release.replace(SUITE, '')) ? release : undefined));
+  if (own.length > 0) return own;
+  return found((release, origin) => {
+    const part = /^[a-z]+(|-updates|-security)$/.exec(release)?.[1];
+    return origin === 'Debian' && part !== undefined ? `${SUITE}${part}` : undefined;
+  });
+}
+
+/** Of this machine, unless SLUICE_DEBIAN_MIRROR names a mirror. */
+function repositories(): Repository[] {
+  if (!existsSync(KEYRING))
+    throw new Error(`there is no ${KEYRING} to check Debian's signatures with: apt-get install debian-archive-keyring`);
+  const mirror = process.env['SLUICE_DEBIAN_MIRROR'];
+  if (mirror)
+    return PARTS.map((part) => ({
+      uri: `${mirror}/debian${part === '-security' ? part : ''}`,
+      suite: `${SUITE}${part}`,
+    }));
+  const format = '$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)';
+  const known = repositoriesIn(run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']));
+  if (known.length === 0)
+    throw new Error(`apt of this machine has no sources of Debian: set SLUICE_DEBIAN_MIRROR to a mirror's URL`);
   return known;
 }
 
