@@ -6,6 +6,9 @@ import { before, type TestContext, test } from 'node:test';
 import type { Spec } from '../../src/deploy/index.ts';
 import { tempDir, until } from '../helpers/agent.ts';
 import { SLUICE } from '../helpers/paths.ts';
+import { clientOf } from '../helpers/victoria-logs/client.ts';
+import { victoriaLogsProgram } from '../helpers/victoria-logs/program.ts';
+import { type RealServer, startRealVictoriaLogs } from '../helpers/victoria-logs/real.ts';
 import { startVictoriaMetrics, type VictoriaMetrics, victoriaMetricsProgram } from '../helpers/victoria-metrics.ts';
 import { type Any, LIMIT_MS, openCluster, stateDir } from './cluster.ts';
 import { type Deployment, deploy, found, IMAGE, loadSluice, runProgram } from './deployment.ts';
@@ -243,10 +246,29 @@ async function explanationsFit(deployed: Deployment, namespace: string, pod: Any
   assert.doesNotMatch(why, /[✗?!] /u);
 }
 
+/** Of containers: the two pods and Falco. Events are in streams of what they are about, which has no container. */
+async function storedAsWanted(vl: RealServer, namespace: string, pods: readonly string[]): Promise<void> {
+  const logs = clientOf(() => vl.url);
+  await vl.flush();
+  const streams = await logs.streams('{"k8s.container.name"!=""}');
+  const expected = [...pods.map((pod) => ['ticker', pod] as const), ['falco', 'falco-x1'] as const].map(
+    ([container, pod]) =>
+      `{k8s.cluster.name="home",k8s.container.name="${container}",k8s.namespace.name="${namespace}",k8s.pod.name="${pod}"}`,
+  );
+  assert.deepEqual(streams.sort(), expected.sort());
+  const all = await logs.query('*');
+  assert.ok(all.length > 10);
+  for (const record of all) assert.doesNotMatch(record['_msg']!, /^missing _msg/, JSON.stringify(record));
+  assert.ok((await logs.query(`k8s.resource.name:=events k8s.namespace.name:="${namespace}"`)).length > 0);
+}
+
 test('what is rendered runs and delivers', async (t) => {
   const namespace = await cluster.namespace(t, 'deploy');
   const vm = await startVictoriaMetrics(t, await victoriaMetricsProgram(), cluster.nodeIp);
-  const sink = await startOtlpSink(t, cluster.nodeIp);
+  const program = await victoriaLogsProgram();
+  assert.ok(program.missing === undefined);
+  const vl = await startRealVictoriaLogs(t, program.path);
+  const sink = await startOtlpSink(t, cluster.nodeIp, vl.url);
   await cluster.apply(deployment(namespace, 'web', 1, ticker()));
   const web = await found(async () => (await cluster.list('-n', namespace, 'pods'))[0], 'a pod');
   await cluster.apply(...falco(namespace, web));
@@ -280,6 +302,13 @@ test('what is rendered runs and delivers', async (t) => {
       assert.match(String(headers['vl-msg-field']), /^_msg,object\.note,/);
     }
   });
+  await t.test('VictoriaLogs has a stream for every container and a message for every record', () =>
+    storedAsWanted(
+      vl,
+      namespace,
+      [web, pod].map((p) => p.metadata.name as string),
+    ),
+  );
   await t.test('the commands of the README', (own) => commandsWork(own, deployed, vm));
   await t.test('doctor finds nothing, why tells the way of a line', () => explanationsFit(deployed, namespace, pod));
 });

@@ -1,5 +1,5 @@
 /** A destination for tests: takes OTLP/HTTP logs and metrics, and keeps them as plain objects with their resources. */
-import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
@@ -92,8 +92,11 @@ function pointsOf(request: Any): SinkPoint[] {
   return points;
 }
 
-/** Listens on one address, that of the node when pods are to reach it; closed when the test ends. */
-export async function startOtlpSink(t: TestContext, host = '127.0.0.1'): Promise<OtlpSink> {
+/**
+ * Listens on one address, that of the node when pods are to reach it; closed when the test ends. Logs also go on to that
+ * server, as they came.
+ */
+export async function startOtlpSink(t: TestContext, host = '127.0.0.1', logsTo?: string): Promise<OtlpSink> {
   const records: SinkRecord[] = [];
   const points: SinkPoint[] = [];
   const logRequests: IncomingHttpHeaders[] = [];
@@ -103,14 +106,24 @@ export async function startOtlpSink(t: TestContext, host = '127.0.0.1'): Promise
     req.on('error', () => res.destroy());
     req.on('data', (d: Buffer) => chunks.push(d));
     req.on('end', () => {
+      const packed = Buffer.concat(chunks);
+      const isLogs = req.url?.endsWith('/logs') === true;
       if (sink.answer === 200) {
-        const packed = Buffer.concat(chunks);
         const coding = req.headers['content-encoding'];
         const body = coding === 'gzip' ? gunzipSync(packed) : coding === 'zstd' ? zstdDecompressSync(packed) : packed;
-        if (req.url?.endsWith('/logs')) {
+        if (isLogs) {
           logRequests.push(req.headers);
           for (const r of recordsOf(JSON.parse(requestToJson('logs', body)), performance.now())) records.push(r);
         } else if (req.url?.endsWith('/metrics')) points.push(...pointsOf(JSON.parse(requestToJson('metrics', body))));
+        if (isLogs && logsTo !== undefined) {
+          const on = request(logsTo + req.url, { method: 'POST', headers: req.headers }, (answer) => {
+            res.writeHead(answer.statusCode!, answer.headers);
+            answer.pipe(res);
+          });
+          on.on('error', () => res.destroy());
+          on.end(packed);
+          return;
+        }
       }
       res.writeHead(sink.answer, { 'content-type': 'application/x-protobuf' }).end();
     });
