@@ -114,7 +114,8 @@ async function imageOf(name: string): Promise<{ image: string; id: string; pulle
     `involvedObject.uid=${pod.metadata.uid}`,
   );
   return {
-    image: status.image,
+    // Not of the status: there it is any name of the same image, which other tests have brought under theirs.
+    image: pod.spec.containers[0].image,
     id: status.imageID,
     pulled: events.filter((e) => e.reason === 'Pulled').map((e) => e.message),
   };
@@ -188,7 +189,7 @@ test('the README’s three commands bring data from a cluster', async (t) => {
   for (const name of ['otel-agent', 'otel-gateway']) {
     const { image, id, pulled } = await imageOf(name);
     assert.equal(image, `${registry.host}/sluice:0.1.0`);
-    assert.equal(id, `${registry.host}/sluice@${digest}`);
+    assert.match(id, new RegExp(`/sluice@${digest}$`));
     assert.match(pulled.join(), /^(Successfully pulled image|Container image .* already present)/);
   }
   assert.match(registry.log, new RegExp(`GET /v2/sluice/manifests/${digest} .*containerd`, 'i'));
