@@ -200,9 +200,9 @@ test('the README’s three commands bring data from a cluster', async (t) => {
 
   const doctor = await type('bin/sluice doctor');
   // Unlike Talos, this cluster has signed the certificate of its kubelet: that line of the spec can go.
-  assert.deepEqual(doctor.stdout.match(/^ +[✗?!] .*$/gmu), [
-    `  ! the certificate of the kubelet of ${cluster.nodeName} verifies, and is not checked`,
-  ]);
+  // And the tests before this one leave files of pods that were gone before this agent began.
+  const told = (doctor.stdout.match(/^ +[✗?!] .*$/gmu) ?? []).filter((line) => !line.endsWith(' (unknown pod)'));
+  assert.deepEqual(told, [`  ! the certificate of the kubelet of ${cluster.nodeName} verifies, and is not checked`]);
   assert.equal(doctor.code, 0, doctor.stdout);
   const [agent] = await cluster.list('-n', NAMESPACE, 'pods', '-l', 'app.kubernetes.io/name=otel-agent');
   const answers: readonly RegExp[] = [
